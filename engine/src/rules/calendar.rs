@@ -1,0 +1,262 @@
+//! What one office's day offers, generated from its rules.
+//!
+//! A unit is five minutes, everywhere and for ever: ids and ledger records count in units, so a
+//! city can change an office's grid (a multiple of the unit) without moving a single booking.
+//! Units count real time from the first instant of the local day, so k units are always k times
+//! five minutes, also on the days of 23 and 25 hours; wall-clock rules are mapped onto them.
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+
+use super::catalogue::{Catalogue, Channel, Hours, Office, Opening, Selector};
+use super::cells::CounterSet;
+use super::holidays::is_holiday;
+use super::time::{Millis, UnixMillis};
+
+/// Length of a unit, in minutes.
+pub const UNIT_MINUTES: u16 = 5;
+/// Length of a unit.
+pub const UNIT: Millis = Millis::from_minutes(UNIT_MINUTES as u32);
+/// Most units a day can have: 25 hours.
+pub const UNITS_MAX: u16 = 300;
+
+/// Sets of counters by unit.
+pub type Cells = Box<[CounterSet]>;
+
+/// One office's day as its rules make it, before anybody has taken anything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DayPlan {
+    pub date: Date,
+    /// First instant of the local day.
+    pub starts_at: UnixMillis,
+    /// Length of the day and of every array of cells, at most [`UNITS_MAX`].
+    pub units: u16,
+    /// Starts lie on multiples of this many units.
+    pub grid: u16,
+    /// Cells that everybody may book, sealed ones included.
+    pub public: Cells,
+    /// Cells held back for the call centre; empty when there are none.
+    pub call_centre: Cells,
+    /// Cells held back for the desk in the hall; empty when there are none.
+    pub walk_in: Cells,
+    /// Public cells that stay sealed until an instant, earliest first; disjoint.
+    pub waves: Vec<PlannedWave>,
+    /// How long before its start a slot must be held.
+    pub notice: Millis,
+    /// Shortest need of this office in units: a smaller gap is lost.
+    pub useful_units: u8,
+}
+
+/// Cells that become bookable together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedWave {
+    pub at: UnixMillis,
+    pub cells: Cells,
+}
+
+impl DayPlan {
+    /// The cells held for a channel, sealed ones included.
+    pub fn of(&self, channel: Channel) -> &[CounterSet] {
+        match channel {
+            Channel::Public => &self.public,
+            Channel::CallCentre => &self.call_centre,
+            Channel::WalkIn => &self.walk_in,
+        }
+    }
+
+    /// The instant at which a unit starts.
+    pub fn instant(&self, unit: u16) -> UnixMillis {
+        self.starts_at + Millis(UNIT.0 * i64::from(unit))
+    }
+
+    /// The unit that starts at this instant, if one does and it lies on the grid.
+    pub fn unit_at(&self, instant: UnixMillis) -> Option<u16> {
+        let offset = instant - self.starts_at;
+        if offset.0 < 0 || offset.0 % (UNIT.0 * i64::from(self.grid)) != 0 {
+            return None;
+        }
+        u16::try_from(offset.0 / UNIT.0)
+            .ok()
+            .filter(|unit| *unit < self.units)
+    }
+
+    /// Whether any counter is open at any time.
+    pub fn is_open(&self) -> bool {
+        [&self.public, &self.call_centre, &self.walk_in]
+            .into_iter()
+            .any(|cells| cells.iter().any(|set| !set.is_empty()))
+    }
+}
+
+/// The plan of `office` on `date`.
+pub fn plan(catalogue: &Catalogue, office: &Office, date: Date) -> DayPlan {
+    let frame = Frame::new(&catalogue.city.zone, date);
+    let holiday = is_holiday(catalogue.city.land, date);
+
+    let mut open = frame.no_cells();
+    for rule in office
+        .opening
+        .iter()
+        .filter(|rule| opens(rule, date, holiday))
+    {
+        frame.paint(&rule.when, |unit, counters| {
+            open[unit] = open[unit].or(counters)
+        });
+    }
+    for closure in &office.closures {
+        if closure.from <= date && date <= closure.until {
+            frame.paint(&closure.when, |unit, counters| {
+                open[unit] = open[unit].without(counters)
+            });
+        }
+    }
+
+    let mut public = open;
+    let mut call_centre = frame.no_cells();
+    let mut walk_in = frame.no_cells();
+    for quota in &office.quotas {
+        let held_back = match quota.channel {
+            Channel::Public => continue,
+            Channel::CallCentre => &mut call_centre,
+            Channel::WalkIn => &mut walk_in,
+        };
+        frame.paint(&quota.when, |unit, counters| {
+            let cells = public[unit].and(counters);
+            held_back[unit] = held_back[unit].or(cells);
+            public[unit] = public[unit].without(cells);
+        });
+    }
+
+    let mut unassigned = public.clone();
+    let mut waves: Vec<PlannedWave> = Vec::new();
+    for wave in &office.waves {
+        let mut cells = frame.no_cells();
+        frame.paint(&wave.when, |unit, counters| {
+            cells[unit] = cells[unit].or(unassigned[unit].and(counters));
+            unassigned[unit] = unassigned[unit].without(counters);
+        });
+        let released_on = date.saturating_sub(jiff::Span::new().days(i64::from(wave.days_ahead)));
+        let at = instant_of(&catalogue.city.zone, released_on, wave.at);
+        waves.push(PlannedWave { at, cells });
+    }
+    waves.retain(|wave| wave.cells.iter().any(|set| !set.is_empty()));
+    waves.sort_by_key(|wave| wave.at);
+
+    DayPlan {
+        date,
+        starts_at: frame.starts_at,
+        units: frame.units(),
+        grid: office.unit_minutes / UNIT_MINUTES,
+        public,
+        call_centre: none_if_empty(call_centre),
+        walk_in: none_if_empty(walk_in),
+        waves,
+        notice: Millis::from_minutes(office.notice_minutes),
+        useful_units: useful_units(office),
+    }
+}
+
+fn none_if_empty(cells: Cells) -> Cells {
+    if cells.iter().all(|set| set.is_empty()) {
+        Cells::default()
+    } else {
+        cells
+    }
+}
+
+fn useful_units(office: &Office) -> u8 {
+    let shortest = office
+        .offers
+        .iter()
+        .map(|offer| offer.minutes)
+        .min()
+        .unwrap_or(1);
+    let steps = shortest.div_ceil(office.unit_minutes);
+    u8::try_from(steps.saturating_mul(office.unit_minutes / UNIT_MINUTES)).unwrap_or(u8::MAX)
+}
+
+fn opens(rule: &Opening, date: Date, holiday: bool) -> bool {
+    if holiday && !rule.on_holidays {
+        return false;
+    }
+    if rule.valid_from.is_some_and(|from| date < from)
+        || rule.valid_until.is_some_and(|until| until < date)
+    {
+        return false;
+    }
+    match (rule.every_weeks, rule.valid_from) {
+        (0 | 1, _) | (_, None) => true,
+        (every, Some(from)) => {
+            let weeks = monday(from)
+                .until(monday(date))
+                .map_or(0, |span| span.get_days() / 7);
+            weeks % i32::from(every) == 0
+        }
+    }
+}
+
+fn monday(date: Date) -> Date {
+    date.saturating_sub(jiff::Span::new().days(date.weekday().to_monday_zero_offset()))
+}
+
+/// The instant of a wall-clock minute of a day. A minute that the clock skips in spring means the
+/// same distance after the gap; one that it shows twice in autumn means the first time.
+pub fn instant_of(zone: &TimeZone, date: Date, minute: u16) -> UnixMillis {
+    let (date, minute) = if minute >= 1440 {
+        (date.tomorrow().unwrap_or(date), minute - 1440)
+    } else {
+        (date, minute)
+    };
+    let hour = i8::try_from(minute / 60).expect("minutes of a day have at most 23 hours");
+    let minute = i8::try_from(minute % 60).expect("a remainder below 60");
+    date.at(hour, minute, 0, 0)
+        .to_zoned(zone.clone())
+        .map_or(UnixMillis(i64::MAX), |zoned| zoned.timestamp().into())
+}
+
+/// A day's units, and what the clock on the wall shows when each begins.
+struct Frame {
+    date: Date,
+    starts_at: UnixMillis,
+    /// Wall-clock minute of the day by unit. An hour that the clock skips is in none of them, an
+    /// hour that it shows twice is there twice.
+    shown: Box<[u16]>,
+}
+
+impl Frame {
+    fn new(zone: &TimeZone, date: Date) -> Frame {
+        let starts_at = instant_of(zone, date, 0);
+        let length = instant_of(zone, date, 1440) - starts_at;
+        let units = (length.0 / UNIT.0).clamp(0, i64::from(UNITS_MAX));
+        let shown = |unit| {
+            let time = zone.to_datetime((starts_at + Millis(UNIT.0 * unit)).to_jiff());
+            u16::from(time.hour().unsigned_abs()) * 60 + u16::from(time.minute().unsigned_abs())
+        };
+        Frame {
+            date,
+            starts_at,
+            shown: (0..units).map(shown).collect(),
+        }
+    }
+
+    fn units(&self) -> u16 {
+        u16::try_from(self.shown.len()).expect("at most UNITS_MAX")
+    }
+
+    fn no_cells(&self) -> Cells {
+        vec![CounterSet::EMPTY; self.shown.len()].into_boxed_slice()
+    }
+
+    /// Calls `brush` with each unit that lies wholly in the selector's hours of this day.
+    fn paint(&self, when: &Selector, mut brush: impl FnMut(usize, CounterSet)) {
+        if !when.weekdays.contains(self.date.weekday()) {
+            return;
+        }
+        let Hours { from, to } = when.hours;
+        for (unit, shown) in self.shown.iter().enumerate() {
+            if from <= *shown && shown + UNIT_MINUTES <= to {
+                brush(unit, when.counters);
+            }
+        }
+    }
+}

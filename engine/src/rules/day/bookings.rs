@@ -1,0 +1,228 @@
+//! Confirm, cancel, move: each in two steps, with the ledger between them.
+//!
+//! The first step checks and marks; what it returns goes to the ledger. The second step settles
+//! what the ledger said: durable, or refused as if nothing had been asked.
+
+use super::{Day, HoldTerms, HoldUse, Reservation, State};
+use crate::rules::ids::{Digest, ReservationId};
+use crate::rules::record::{Confirmed, Contract, Position};
+use crate::rules::time::UnixMillis;
+
+/// A first step that was allowed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Begun<T> {
+    /// Marked; the ledger decides.
+    Now(T),
+    /// The same was asked before and is durable since.
+    Before(T, Position),
+}
+
+/// Why a booking cannot be changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BookingRefusal {
+    /// There is none with this id, or the manage secret is not its own: nobody is told which.
+    Unknown,
+    /// Another change of it is on the way to the ledger.
+    Pending,
+    /// It is cancelled.
+    Cancelled,
+    /// It has moved: the booking lives on there.
+    MovedTo(ReservationId),
+}
+
+/// How a move ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MoveOutcome {
+    Durable(Position),
+    Refused,
+}
+
+impl Day {
+    /// Marks a held seat as on its way to being booked.
+    ///
+    /// # Errors
+    /// [`HoldUse`]; `Spent` also when the same hold was confirmed with another request.
+    pub fn confirm(
+        &mut self,
+        now: UnixMillis,
+        id: ReservationId,
+        secret: Digest,
+        contract: Contract,
+    ) -> Result<Begun<Confirmed>, HoldUse> {
+        if let Some(reservation) = self.slab.get(id)
+            && reservation.secret == secret
+            && let State::Booked(before, position) = reservation.state
+            && before.request == contract.request
+        {
+            return Ok(Begun::Before(self.confirmed(reservation, before), position));
+        }
+        let terms = *self.held(now, id, secret)?;
+        let reservation = self.change(id, State::Confirming(terms, contract));
+        Ok(Begun::Now(self.confirmed(&reservation, contract)))
+    }
+
+    /// The ledger has the booking.
+    pub fn confirm_durable(&mut self, id: ReservationId, position: Position) {
+        let State::Confirming(_, contract) = self.state(id) else {
+            panic!("only what is confirming becomes booked: {id:?}");
+        };
+        self.change(id, State::Booked(contract, position));
+    }
+
+    /// The ledger has refused the booking: it is a hold again, for as long as it was or at least
+    /// until `deadline`.
+    pub fn confirm_refused(&mut self, id: ReservationId, deadline: UnixMillis) {
+        let State::Confirming(terms, _) = self.state(id) else {
+            panic!("only what is confirming becomes held again: {id:?}");
+        };
+        let deadline = terms.deadline.max(deadline);
+        self.change(id, State::Held(HoldTerms { deadline, ..terms }));
+    }
+
+    /// Looks at a booking.
+    ///
+    /// # Errors
+    /// [`BookingRefusal::Unknown`] or [`BookingRefusal::MovedTo`].
+    pub fn booking(
+        &self,
+        id: ReservationId,
+        manage: Digest,
+    ) -> Result<(Confirmed, State), BookingRefusal> {
+        let reservation = self.slab.get(id).ok_or(BookingRefusal::Unknown)?;
+        let contract = match reservation.state {
+            State::Booked(contract, _)
+            | State::Cancelling(contract, _)
+            | State::Moving(contract, _)
+            | State::Cancelled(contract, _)
+            | State::Moved { contract, .. } => contract,
+            State::Held(_) | State::Confirming(..) => return Err(BookingRefusal::Unknown),
+        };
+        if contract.manage != manage {
+            return Err(BookingRefusal::Unknown);
+        }
+        if let State::Moved { to, .. } = reservation.state {
+            return Err(BookingRefusal::MovedTo(to));
+        }
+        Ok((self.confirmed(reservation, contract), reservation.state))
+    }
+
+    /// Marks a booking as on its way to being cancelled.
+    ///
+    /// # Errors
+    /// [`BookingRefusal`]; the day is unchanged.
+    pub fn cancel(
+        &mut self,
+        id: ReservationId,
+        manage: Digest,
+    ) -> Result<Begun<Confirmed>, BookingRefusal> {
+        let (mut confirmed, state) = self.booking(id, manage)?;
+        match state {
+            State::Booked(contract, position) => {
+                let contract = Contract {
+                    sequence: contract.sequence + 1,
+                    ..contract
+                };
+                // The sequence rises only if the ledger agrees; until then the old one is kept.
+                self.change(id, State::Cancelling(confirmed.contract, position));
+                confirmed.contract = contract;
+                Ok(Begun::Now(confirmed))
+            }
+            State::Cancelled(_, position) => Ok(Begun::Before(confirmed, position)),
+            _ => Err(BookingRefusal::Pending),
+        }
+    }
+
+    /// The ledger has the cancellation: the seat is free.
+    pub fn cancel_durable(&mut self, id: ReservationId, position: Position) {
+        let State::Cancelling(contract, _) = self.state(id) else {
+            panic!("only what is cancelling becomes cancelled: {id:?}");
+        };
+        let contract = Contract {
+            sequence: contract.sequence + 1,
+            ..contract
+        };
+        self.change(id, State::Cancelled(contract, position));
+        self.give_back(id.seat());
+    }
+
+    /// The ledger has refused the cancellation: the booking stands.
+    pub fn cancel_refused(&mut self, id: ReservationId) {
+        let State::Cancelling(contract, position) = self.state(id) else {
+            panic!("only what is cancelling becomes booked again: {id:?}");
+        };
+        self.change(id, State::Booked(contract, position));
+    }
+
+    /// Marks a booking as on its way to the seat `to`. Its own seat stays taken until the new one
+    /// is durable.
+    ///
+    /// # Errors
+    /// [`BookingRefusal`]; the day is unchanged.
+    pub fn move_out(
+        &mut self,
+        id: ReservationId,
+        manage: Digest,
+    ) -> Result<Contract, BookingRefusal> {
+        let (confirmed, state) = self.booking(id, manage)?;
+        match state {
+            State::Booked(contract, position) => {
+                self.change(id, State::Moving(contract, position));
+                Ok(confirmed.contract)
+            }
+            State::Cancelled(..) => Err(BookingRefusal::Cancelled),
+            _ => Err(BookingRefusal::Pending),
+        }
+    }
+
+    /// Settles the old side of a move. Durable: the old seat is free; where the booking began, a
+    /// signpost to its new seat stays. Refused: the booking stands.
+    pub fn settle_move(&mut self, id: ReservationId, to: ReservationId, outcome: MoveOutcome) {
+        let State::Moving(contract, booked_at) = self.state(id) else {
+            panic!("only what is moving is settled as moved: {id:?}");
+        };
+        match outcome {
+            MoveOutcome::Durable(position) => {
+                self.give_back(id.seat());
+                if contract.origin == id {
+                    self.change(
+                        id,
+                        State::Moved {
+                            to,
+                            contract,
+                            position,
+                        },
+                    );
+                } else {
+                    self.slab.remove(id);
+                }
+            }
+            MoveOutcome::Refused => {
+                self.change(id, State::Booked(contract, booked_at));
+            }
+        }
+    }
+
+    /// Turns the signpost at a booking's origin to its newest seat.
+    pub fn redirect(&mut self, origin: ReservationId, to: ReservationId) {
+        if let Some(Reservation {
+            state: State::Moved { to: target, .. },
+            ..
+        }) = self.slab.get_mut(origin)
+        {
+            *target = to;
+        }
+    }
+
+    fn state(&self, id: ReservationId) -> State {
+        self.slab
+            .get(id)
+            .expect("what waits for the ledger is never forgotten")
+            .state
+    }
+
+    fn change(&mut self, id: ReservationId, state: State) -> Reservation {
+        let reservation = self.slab.get_mut(id).expect("the caller has just found it");
+        reservation.state = state;
+        reservation.clone()
+    }
+}

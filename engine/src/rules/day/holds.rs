@@ -1,0 +1,305 @@
+//! Hold, extend, release, expire.
+
+use super::{Day, HoldTerms, Reservation, State};
+use crate::rules::catalogue::Channel;
+use crate::rules::cells::CounterSet;
+use crate::rules::fit::best_fit;
+use crate::rules::ids::{Digest, ReservationId, Seat};
+use crate::rules::need::{Need, Services};
+use crate::rules::time::{Millis, UnixMillis};
+
+/// Somebody asks for a seat.
+#[derive(Clone, Copy, Debug)]
+pub struct Ask {
+    pub start: UnixMillis,
+    pub need: Need,
+    pub channel: Channel,
+    /// Of the secret that will prove the right to the hold.
+    pub secret: Digest,
+    /// Entropy for the id.
+    pub random: u64,
+    pub deadline: UnixMillis,
+}
+
+/// Why there is no hold. Nothing has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HoldRefusal {
+    /// No slot starts at this instant on this day.
+    OffGrid,
+    /// The start is over.
+    Past,
+    /// The start is nearer than the notice the office needs.
+    TooSoon { earliest: UnixMillis },
+    /// No counter that serves the need is open for all of it.
+    Closed,
+    /// Seats exist, but they are released later.
+    Sealed { until: UnixMillis },
+    /// Somebody else was first.
+    Taken,
+    /// The day has as many reservations as ids can name.
+    Full,
+}
+
+/// Why a hold cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HoldUse {
+    /// It expired, was released, or never existed.
+    Gone,
+    /// It exists, but the secret is not its own.
+    Foreign,
+    /// It has become a booking.
+    Spent,
+    /// Its confirmation is on the way to the ledger.
+    Pending,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExtendRefusal {
+    Unusable(HoldUse),
+    /// A hold is extended once.
+    AlreadyExtended,
+}
+
+impl Day {
+    /// Reserves a seat until the deadline.
+    ///
+    /// # Errors
+    /// [`HoldRefusal`]; the day is unchanged.
+    pub fn hold(&mut self, now: UnixMillis, ask: &Ask) -> Result<ReservationId, HoldRefusal> {
+        self.release_waves(now);
+        let start = self.plan.unit_at(ask.start).ok_or(HoldRefusal::OffGrid)?;
+        if ask.start <= now {
+            return Err(HoldRefusal::Past);
+        }
+        let earliest = now + self.plan.notice;
+        if ask.start < earliest {
+            return Err(HoldRefusal::TooSoon { earliest });
+        }
+        let end = start + u16::from(ask.need.units);
+        if end > self.plan.units {
+            return Err(HoldRefusal::Closed);
+        }
+        let (channel, counter) = self
+            .choose(start, end, ask)
+            .ok_or_else(|| self.why_not(start, end, ask))?;
+
+        let slot = self.slab.next_slot().ok_or(HoldRefusal::Full)?;
+        let seat = Seat {
+            key: self.key,
+            counter,
+            start,
+            units: ask.need.units,
+        };
+        let id = ReservationId::new(seat, slot, ask.random);
+        let terms = HoldTerms {
+            deadline: ask.deadline,
+            extended: false,
+        };
+        self.take(seat);
+        self.slab.insert(Reservation {
+            id,
+            services: ask.need.services,
+            channel,
+            secret: ask.secret,
+            state: State::Held(terms),
+        });
+        Ok(id)
+    }
+
+    /// Gives a hold more time, once.
+    ///
+    /// # Errors
+    /// [`ExtendRefusal`]; the day is unchanged.
+    pub fn extend(
+        &mut self,
+        now: UnixMillis,
+        id: ReservationId,
+        secret: Digest,
+        by: Millis,
+    ) -> Result<UnixMillis, ExtendRefusal> {
+        let terms = self
+            .held(now, id, secret)
+            .map_err(ExtendRefusal::Unusable)?;
+        if terms.extended {
+            return Err(ExtendRefusal::AlreadyExtended);
+        }
+        *terms = HoldTerms {
+            deadline: terms.deadline + by,
+            extended: true,
+        };
+        Ok(terms.deadline)
+    }
+
+    /// Gives a held seat back.
+    ///
+    /// # Errors
+    /// [`HoldUse`]; the day is unchanged.
+    pub fn release(
+        &mut self,
+        now: UnixMillis,
+        id: ReservationId,
+        secret: Digest,
+    ) -> Result<(), HoldUse> {
+        self.held(now, id, secret)?;
+        self.end_hold(id);
+        Ok(())
+    }
+
+    /// Frees the seat of a hold whose deadline has come. Late is right, early is never: a hold
+    /// that is not due, or is about to be confirmed, stays. Returns whether the seat became free,
+    /// or else when to look again.
+    pub fn expire(&mut self, now: UnixMillis, id: ReservationId) -> Expiry {
+        match self.slab.get(id).map(|reservation| reservation.state) {
+            Some(State::Held(terms)) if terms.deadline <= now => {
+                self.end_hold(id);
+                Expiry::Freed
+            }
+            Some(State::Held(terms) | State::Confirming(terms, _)) => Expiry::Later(terms.deadline),
+            _ => Expiry::Nothing,
+        }
+    }
+
+    /// Moves the deadline of a hold to `deadline` if it would come earlier: an outage is not the
+    /// citizen's fault. Returns the deadline that now holds.
+    pub fn stretch(&mut self, id: ReservationId, deadline: UnixMillis) -> Option<UnixMillis> {
+        match &mut self.slab.get_mut(id)?.state {
+            State::Held(terms) | State::Confirming(terms, _) => {
+                terms.deadline = terms.deadline.max(deadline);
+                Some(terms.deadline)
+            }
+            _ => None,
+        }
+    }
+
+    /// Takes back a hold that could not be handed on to whoever asked.
+    pub fn forget(&mut self, id: ReservationId) {
+        if matches!(
+            self.slab.get(id),
+            Some(Reservation {
+                state: State::Held(_),
+                ..
+            })
+        ) {
+            self.end_hold(id);
+        }
+    }
+
+    /// A hold's terms and times.
+    pub fn hold_view(&self, id: ReservationId) -> Option<HoldView> {
+        let reservation = self.slab.get(id)?;
+        let State::Held(terms) = reservation.state else {
+            return None;
+        };
+        let seat = id.seat();
+        Some(HoldView {
+            id,
+            services: reservation.services,
+            start: self.plan.instant(seat.start),
+            end: self.plan.instant(seat.end()),
+            terms,
+        })
+    }
+
+    fn end_hold(&mut self, id: ReservationId) {
+        self.give_back(id.seat());
+        self.slab.remove(id);
+    }
+
+    /// The terms of a hold that may be used now with this secret.
+    pub(super) fn held(
+        &mut self,
+        now: UnixMillis,
+        id: ReservationId,
+        secret: Digest,
+    ) -> Result<&mut HoldTerms, HoldUse> {
+        let reservation = self.slab.get_mut(id).ok_or(HoldUse::Gone)?;
+        if reservation.secret != secret {
+            return Err(HoldUse::Foreign);
+        }
+        match &mut reservation.state {
+            State::Held(terms) if now < terms.deadline => Ok(terms),
+            State::Held(_) => Err(HoldUse::Gone),
+            State::Confirming(..) => Err(HoldUse::Pending),
+            _ => Err(HoldUse::Spent),
+        }
+    }
+
+    /// The counter that takes the seat, and from whose capacity.
+    fn choose(&self, start: u16, end: u16, ask: &Ask) -> Option<(Channel, u8)> {
+        self.choose_from(ask.channel, start, end, ask.need.counters)
+            .or_else(|| {
+                // A channel whose own quota is used up competes with everybody.
+                let counters = ask.need.counters;
+                (ask.channel != Channel::Public)
+                    .then(|| self.choose_from(Channel::Public, start, end, counters))?
+            })
+    }
+
+    fn choose_from(
+        &self,
+        channel: Channel,
+        start: u16,
+        end: u16,
+        qualified: CounterSet,
+    ) -> Option<(Channel, u8)> {
+        let span = &self.units[usize::from(start)..usize::from(end)];
+        let candidates = span
+            .iter()
+            .fold(qualified, |set, unit| set.and(unit.free(channel)));
+        let free = |unit: Option<u16>| {
+            unit.and_then(|unit| self.units.get(usize::from(unit)))
+                .map_or(CounterSet::EMPTY, |unit| unit.free(channel))
+        };
+        let counter = best_fit(free, start, end, candidates, self.plan.useful_units)?;
+        Some((channel, counter))
+    }
+
+    /// Why `choose` found nothing.
+    fn why_not(&self, start: u16, end: u16, ask: &Ask) -> HoldRefusal {
+        // A visit lies in the cells of one channel from its start to its end.
+        let whole = |cells: &dyn Fn(Channel, u16) -> CounterSet| {
+            let counters = |channel| {
+                (start..end).fold(ask.need.counters, |set, unit| set.and(cells(channel, unit)))
+            };
+            counters(ask.channel).or(counters(Channel::Public))
+        };
+        let open = whole(&|channel, unit| {
+            self.plan
+                .of(channel)
+                .get(usize::from(unit))
+                .copied()
+                .unwrap_or_default()
+        });
+        let unsealed =
+            whole(&|channel, unit| self.units[usize::from(unit)].bookable[channel as usize]);
+        if open.is_empty() {
+            HoldRefusal::Closed
+        } else if unsealed.is_empty() {
+            HoldRefusal::Sealed {
+                until: self.next_release,
+            }
+        } else {
+            HoldRefusal::Taken
+        }
+    }
+}
+
+/// A live hold as its holder sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HoldView {
+    pub id: ReservationId,
+    pub services: Services,
+    pub start: UnixMillis,
+    pub end: UnixMillis,
+    pub terms: HoldTerms,
+}
+
+/// What became of a hold whose deadline was thought to have come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expiry {
+    Freed,
+    /// Not due: look again at this instant.
+    Later(UnixMillis),
+    /// There is no such hold any more.
+    Nothing,
+}

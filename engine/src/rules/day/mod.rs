@@ -1,0 +1,430 @@
+//! One office's day: who has which seat, and what may happen next.
+//!
+//! ```text
+//!            extend (once)
+//!               ┌──┐
+//!  free ──hold──▶ held ──confirm──▶ confirming ──durable──▶ booked ──cancel──▶ cancelling
+//!   ▲             │  ▲                  │                    │  ▲                   │
+//!   └─release─────┤  └──refused─────────┘                    │  └──refused──────────┤
+//!   └─expire──────┘                        moving ◀──move────┘                  durable
+//!                                            └──durable──▶ moved            cancelled ◀┘
+//! ```
+//!
+//! A seat in *confirming*, *cancelling* or *moving* waits for the ledger: nothing frees it and
+//! nobody else gets it until the ledger has spoken. The day is a plain value; whoever holds it
+//! decides alone, so there is exactly one winner per seat.
+
+mod bookings;
+mod holds;
+mod slab;
+
+use super::calendar::{Cells, DayPlan, PlannedWave};
+use super::catalogue::Channel;
+use super::cells::CounterSet;
+use super::ids::{DayKey, Digest, ReservationId, Seat};
+use super::need::{Need, Services};
+use super::record::{Confirmed, Contract, Position};
+use super::time::{DayNumber, UnixMillis};
+
+pub use bookings::{Begun, BookingRefusal, MoveOutcome};
+pub use holds::{Ask, Expiry, ExtendRefusal, HoldRefusal, HoldUse, HoldView};
+pub use slab::RESERVATIONS_MAX;
+use slab::Slab;
+
+/// An office's day and everything reserved in it.
+#[derive(Debug)]
+pub struct Day {
+    key: DayKey,
+    plan: DayPlan,
+    units: Box<[Unit]>,
+    /// How many of the plan's waves are released.
+    waves_released: usize,
+    /// When the next wave is released; the end of time if there is none.
+    next_release: UnixMillis,
+    slab: Slab,
+    /// Rises with everything that can change what is bookable.
+    changes: u64,
+}
+
+/// Five minutes of an office.
+#[derive(Clone, Copy, Debug, Default)]
+struct Unit {
+    /// Counters that a channel may book here, taken or not; by [`Channel`]. Disjoint.
+    bookable: [CounterSet; 3],
+    taken: CounterSet,
+}
+
+impl Unit {
+    fn free(&self, channel: Channel) -> CounterSet {
+        self.bookable[channel as usize].without(self.taken)
+    }
+}
+
+/// Somebody's right to a seat.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reservation {
+    pub id: ReservationId,
+    pub services: Services,
+    pub channel: Channel,
+    /// Of the hold's secret.
+    pub secret: Digest,
+    pub state: State,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    Held(HoldTerms),
+    Confirming(HoldTerms, Contract),
+    Booked(Contract, Position),
+    Cancelling(Contract, Position),
+    Moving(Contract, Position),
+    Cancelled(Contract, Position),
+    Moved {
+        to: ReservationId,
+        contract: Contract,
+        position: Position,
+    },
+}
+
+impl State {
+    /// Whether the reservation takes its seat.
+    pub fn occupies(self) -> bool {
+        !matches!(self, State::Cancelled(..) | State::Moved { .. })
+    }
+}
+
+/// How long a hold lasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HoldTerms {
+    pub deadline: UnixMillis,
+    pub extended: bool,
+}
+
+/// Whether a restored reservation still lies in the opening hours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fit {
+    Fits,
+    /// The rules have changed: the reservation is kept, and somebody has to look at it.
+    Conflict,
+}
+
+/// Two reservations claim the same counter at the same time: the data is damaged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the seat is already taken by another reservation")]
+pub struct Overlap;
+
+/// A start and the number of seats free there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Start {
+    pub unit: u16,
+    pub seats: u8,
+}
+
+/// What is bookable on a day, and for how long this stays true if nobody books.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Starts {
+    pub starts: Vec<Start>,
+    /// The next release, while cells are sealed.
+    pub sealed_until: Option<UnixMillis>,
+    /// The first instant at which time alone changes the answer.
+    pub valid_until: UnixMillis,
+    /// [`Day::changes`] when this was read.
+    pub changes: u64,
+}
+
+const END_OF_TIME: UnixMillis = UnixMillis(i64::MAX);
+
+impl Day {
+    pub fn new(key: DayKey, plan: DayPlan) -> Day {
+        let mut day = Day {
+            key,
+            units: vec![Unit::default(); usize::from(plan.units)].into_boxed_slice(),
+            plan,
+            waves_released: 0,
+            next_release: END_OF_TIME,
+            slab: Slab::default(),
+            changes: 0,
+        };
+        day.apply_plan();
+        day
+    }
+
+    pub fn plan(&self) -> &DayPlan {
+        &self.plan
+    }
+
+    /// Rises with everything that can change what is bookable.
+    pub fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// The reservation with this id, unless it ended and its slot is used again.
+    pub fn reservation(&self, id: ReservationId) -> Option<&Reservation> {
+        self.slab.get(id)
+    }
+
+    pub fn reservations(&self) -> impl Iterator<Item = &Reservation> {
+        self.slab.iter()
+    }
+
+    /// Whether a booking that began here has moved to `first_kept` or later.
+    pub fn leads_to_day(&self, first_kept: DayNumber) -> bool {
+        self.slab.iter().any(|reservation| match reservation.state {
+            State::Moved { to, .. } => to.day_key().day >= first_kept,
+            _ => false,
+        })
+    }
+
+    /// Puts the day under other rules. Nothing reserved is lost: what no longer lies in the
+    /// opening hours is returned, for somebody to look at.
+    pub fn reopen(&mut self, plan: DayPlan) -> Vec<ReservationId> {
+        assert_eq!(
+            plan.units, self.plan.units,
+            "the length of a day does not change"
+        );
+        self.plan = plan;
+        self.waves_released = 0;
+        self.apply_plan();
+        self.conflicts()
+    }
+
+    /// Live reservations outside the opening hours.
+    pub fn conflicts(&self) -> Vec<ReservationId> {
+        let live = self
+            .slab
+            .iter()
+            .filter(|reservation| reservation.state.occupies());
+        live.map(|reservation| reservation.id)
+            .filter(|id| !self.is_open_for(id.seat()))
+            .collect()
+    }
+
+    /// Puts back a reservation that the ledger remembers.
+    ///
+    /// # Errors
+    /// [`Overlap`] when its seat or its slot is taken; the day is unchanged then.
+    pub fn restore(&mut self, reservation: Reservation) -> Result<Fit, Overlap> {
+        let seat = reservation.id.seat();
+        assert_eq!(
+            seat.key, self.key,
+            "a reservation is restored to its own day"
+        );
+        let inside = usize::from(seat.end()) <= self.units.len();
+        if reservation.state.occupies() && (!inside || !self.is_vacant(seat)) {
+            return Err(Overlap);
+        }
+        let occupies = reservation.state.occupies();
+        self.slab.restore(reservation)?;
+        if occupies {
+            self.take(seat);
+        }
+        Ok(if self.is_open_for(seat) {
+            Fit::Fits
+        } else {
+            Fit::Conflict
+        })
+    }
+
+    /// The starts at which a hold of the channel finds room for the whole need, soonest first.
+    pub fn starts(&mut self, now: UnixMillis, channel: Channel, need: &Need) -> Starts {
+        self.release_waves(now);
+        let mut valid_until = self.next_release;
+        let mut starts = Vec::new();
+        let earliest = now + self.plan.notice;
+        let mut runs = self.runs(channel, need);
+        if channel != Channel::Public {
+            // As a hold does: a channel whose own quota is used up competes with everybody.
+            for (run, public) in runs.iter_mut().zip(self.runs(Channel::Public, need)) {
+                *run = run.or(public);
+            }
+        }
+        for (unit, set) in (0u16..)
+            .zip(runs)
+            .step_by(usize::from(self.plan.grid.max(1)))
+        {
+            if set.is_empty() {
+                continue;
+            }
+            let begins = self.plan.instant(unit);
+            if begins < earliest || begins <= now {
+                continue;
+            }
+            if starts.is_empty() {
+                let leaves = UnixMillis(begins.0 - self.plan.notice.0 + 1);
+                valid_until = valid_until.min(leaves.min(begins));
+            }
+            starts.push(Start {
+                unit,
+                seats: set.len(),
+            });
+        }
+        let sealed_until = (self.next_release < END_OF_TIME).then_some(self.next_release);
+        Starts {
+            starts,
+            sealed_until,
+            valid_until,
+            changes: self.changes,
+        }
+    }
+
+    /// By unit, the qualified counters that are free from there for the whole need. Doubling the
+    /// length that is known free takes log k passes.
+    fn runs(&self, channel: Channel, need: &Need) -> Vec<CounterSet> {
+        let mut runs: Vec<CounterSet> = self
+            .units
+            .iter()
+            .map(|unit| unit.free(channel).and(need.counters))
+            .collect();
+        let wanted = usize::from(need.units);
+        let mut known = 1;
+        while known < wanted {
+            let step = known.min(wanted - known);
+            for unit in 0..runs.len() {
+                let later = runs.get(unit + step).copied().unwrap_or_default();
+                runs[unit] = runs[unit].and(later);
+            }
+            known += step;
+        }
+        runs
+    }
+
+    /// Counts cells; the three numbers add up to the cells that anybody may book, plus conflicts.
+    ///
+    /// # Panics
+    /// When what is taken is not exactly what live reservations take: an invariant is broken.
+    pub fn audit(&self) -> Audit {
+        let mut taken = vec![CounterSet::EMPTY; self.units.len()];
+        let mut audit = Audit::default();
+        for reservation in self
+            .slab
+            .iter()
+            .filter(|reservation| reservation.state.occupies())
+        {
+            let seat = reservation.id.seat();
+            let counter = CounterSet::only(seat.counter);
+            for cell in &mut taken[usize::from(seat.start)..usize::from(seat.end())] {
+                assert!(
+                    cell.and(counter).is_empty(),
+                    "one seat, two reservations: {seat:?}"
+                );
+                *cell = cell.or(counter);
+            }
+            match reservation.state {
+                State::Held(_) => audit.held += u32::from(seat.units),
+                _ => audit.booked += u32::from(seat.units),
+            }
+        }
+        for (unit, taken) in self.units.iter().zip(taken) {
+            assert_eq!(unit.taken, taken, "taken cells and reservations disagree");
+            audit.free += Channel::EACH
+                .into_iter()
+                .map(|channel| u32::from(unit.free(channel).len()))
+                .sum::<u32>();
+        }
+        audit
+    }
+
+    fn apply_plan(&mut self) {
+        for (unit, cells) in self.units.iter_mut().enumerate() {
+            for channel in Channel::EACH {
+                let planned = self.plan.of(channel).get(unit).copied().unwrap_or_default();
+                cells.bookable[channel as usize] = planned;
+            }
+            for PlannedWave { cells: sealed, .. } in &self.plan.waves {
+                let public = &mut cells.bookable[Channel::Public as usize];
+                *public = public.without(sealed[unit]);
+            }
+        }
+        self.next_release = self.plan.waves.first().map_or(END_OF_TIME, |wave| wave.at);
+        self.changes += 1;
+    }
+
+    /// Makes bookable what is due; called before every decision that looks at free cells.
+    fn release_waves(&mut self, now: UnixMillis) {
+        while self.next_release <= now {
+            let wave = &self.plan.waves[self.waves_released];
+            for (unit, cells) in self.units.iter_mut().zip(&wave.cells) {
+                let public = &mut unit.bookable[Channel::Public as usize];
+                *public = public.or(*cells);
+            }
+            self.waves_released += 1;
+            let next = self.plan.waves.get(self.waves_released);
+            self.next_release = next.map_or(END_OF_TIME, |wave| wave.at);
+            self.changes += 1;
+        }
+    }
+
+    fn span(&self, seat: Seat) -> &[Unit] {
+        &self.units[usize::from(seat.start)..usize::from(seat.end())]
+    }
+
+    fn span_mut(&mut self, seat: Seat) -> &mut [Unit] {
+        &mut self.units[usize::from(seat.start)..usize::from(seat.end())]
+    }
+
+    fn is_vacant(&self, seat: Seat) -> bool {
+        self.span(seat)
+            .iter()
+            .all(|unit| !unit.taken.contains(seat.counter))
+    }
+
+    fn take(&mut self, seat: Seat) {
+        let counter = CounterSet::only(seat.counter);
+        for unit in self.span_mut(seat) {
+            assert!(
+                unit.taken.and(counter).is_empty(),
+                "a seat is given out once"
+            );
+            unit.taken = unit.taken.or(counter);
+        }
+        self.changes += 1;
+    }
+
+    fn give_back(&mut self, seat: Seat) {
+        let counter = CounterSet::only(seat.counter);
+        for unit in self.span_mut(seat) {
+            assert_eq!(
+                unit.taken.and(counter),
+                counter,
+                "only a taken seat is given back"
+            );
+            unit.taken = unit.taken.without(counter);
+        }
+        self.changes += 1;
+    }
+
+    fn is_open_for(&self, seat: Seat) -> bool {
+        let open = |cells: &Cells, unit: u16| {
+            cells
+                .get(usize::from(unit))
+                .is_some_and(|set| set.contains(seat.counter))
+        };
+        (seat.start..seat.end()).all(|unit| {
+            open(&self.plan.public, unit)
+                || open(&self.plan.call_centre, unit)
+                || open(&self.plan.walk_in, unit)
+        })
+    }
+
+    fn confirmed(&self, reservation: &Reservation, contract: Contract) -> Confirmed {
+        let seat = reservation.id.seat();
+        Confirmed {
+            id: reservation.id,
+            services: reservation.services,
+            channel: reservation.channel,
+            start: self.plan.instant(seat.start),
+            end: self.plan.instant(seat.end()),
+            secret: reservation.secret,
+            contract,
+        }
+    }
+}
+
+/// Cells of a day by what became of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Audit {
+    pub free: u32,
+    pub held: u32,
+    /// Booked, or waiting for the ledger to be so.
+    pub booked: u32,
+}

@@ -1,0 +1,84 @@
+//! The reservations of a day, each at the slot that its id names.
+
+use super::{Overlap, Reservation};
+use crate::rules::ids::ReservationId;
+
+/// Most reservations of one day, ended bookings included: codes carry 15 bits of the slot.
+pub const RESERVATIONS_MAX: u16 = 32_768;
+
+#[derive(Debug, Default)]
+pub(super) struct Slab {
+    slots: Vec<Option<Reservation>>,
+    vacant: Vec<u16>,
+}
+
+impl Slab {
+    /// The slot that the next insertion takes; None when the day is full.
+    pub(super) fn next_slot(&self) -> Option<u16> {
+        if let Some(slot) = self.vacant.last() {
+            return Some(*slot);
+        }
+        u16::try_from(self.slots.len())
+            .ok()
+            .filter(|slot| *slot < RESERVATIONS_MAX)
+    }
+
+    /// Puts a reservation into the slot that its id names, which was [`next_slot`](Self::next_slot).
+    pub(super) fn insert(&mut self, reservation: Reservation) {
+        let slot = reservation.id.slot();
+        match self.vacant.pop() {
+            Some(vacant) => {
+                assert_eq!(vacant, slot, "an id names the slot it was made for");
+                self.slots[usize::from(slot)] = Some(reservation);
+            }
+            None => {
+                assert_eq!(self.slots.len(), usize::from(slot), "the slab grows by one");
+                self.slots.push(Some(reservation));
+            }
+        }
+    }
+
+    /// Puts a reservation back where it was before a restart.
+    ///
+    /// # Errors
+    /// [`Overlap`] when its slot is already used.
+    pub(super) fn restore(&mut self, reservation: Reservation) -> Result<(), Overlap> {
+        let slot = reservation.id.slot();
+        while self.slots.len() <= usize::from(slot) {
+            if slot >= RESERVATIONS_MAX {
+                return Err(Overlap);
+            }
+            let next = u16::try_from(self.slots.len()).expect("slots stay below their maximum");
+            self.slots.push(None);
+            self.vacant.push(next);
+        }
+        match self.slots.get_mut(usize::from(slot)) {
+            Some(empty @ None) => *empty = Some(reservation),
+            _ => return Err(Overlap),
+        }
+        self.vacant.retain(|vacant| *vacant != slot);
+        Ok(())
+    }
+
+    pub(super) fn get(&self, id: ReservationId) -> Option<&Reservation> {
+        let reservation = self.slots.get(usize::from(id.slot()))?.as_ref()?;
+        (reservation.id == id).then_some(reservation)
+    }
+
+    pub(super) fn get_mut(&mut self, id: ReservationId) -> Option<&mut Reservation> {
+        let reservation = self.slots.get_mut(usize::from(id.slot()))?.as_mut()?;
+        (reservation.id == id).then_some(reservation)
+    }
+
+    /// Takes out a reservation of which nothing needs to be remembered.
+    pub(super) fn remove(&mut self, id: ReservationId) {
+        if self.get(id).is_some() {
+            self.slots[usize::from(id.slot())] = None;
+            self.vacant.push(id.slot());
+        }
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Reservation> {
+        self.slots.iter().flatten()
+    }
+}

@@ -1,0 +1,13 @@
+//! What is true about appointments, without knowing what time it is or where anything is kept.
+
+pub mod calendar;
+pub mod catalogue;
+pub mod cells;
+pub mod day;
+pub mod fit;
+pub mod holidays;
+pub mod ids;
+pub mod need;
+pub mod record;
+pub mod time;
+pub mod wheel;

@@ -1,0 +1,140 @@
+//! The facts that the ledger keeps, in the order in which they became true.
+//!
+//! Every fact that makes or ends a booking is complete in itself: it can be understood without
+//! the facts of the hold that came before it, so a lost hold never damages a booking.
+
+use std::collections::BTreeMap;
+
+use super::catalogue::Channel;
+use super::ids::{Digest, ReservationId};
+use super::need::Services;
+use super::time::UnixMillis;
+
+/// Place of a fact in the ledger, counted from 1 without gaps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Position(pub u64);
+
+/// Something that happened to a seat, and when.
+#[derive(Clone, Debug)]
+pub struct Record {
+    pub at: UnixMillis,
+    pub fact: Fact,
+}
+
+#[derive(Clone, Debug)]
+pub enum Fact {
+    Held {
+        id: ReservationId,
+        services: Services,
+        channel: Channel,
+        secret: Digest,
+        deadline: UnixMillis,
+    },
+    Extended {
+        id: ReservationId,
+        deadline: UnixMillis,
+    },
+    Released {
+        id: ReservationId,
+    },
+    Expired {
+        id: ReservationId,
+    },
+    Booked(Box<Booked>),
+    Cancelled {
+        id: ReservationId,
+        origin: ReservationId,
+        sequence: u32,
+    },
+    /// The old seat is given up and the new one booked, in one fact.
+    Moved {
+        from: ReservationId,
+        to: Box<Confirmed>,
+    },
+}
+
+/// A confirmed seat without anything about the person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Confirmed {
+    pub id: ReservationId,
+    pub services: Services,
+    pub channel: Channel,
+    pub start: UnixMillis,
+    pub end: UnixMillis,
+    /// Of the hold's secret, so that a repeated confirm is recognised.
+    pub secret: Digest,
+    pub contract: Contract,
+}
+
+/// What a booking is held to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Contract {
+    /// The booking's id for life: that of the seat it was first booked on.
+    pub origin: ReservationId,
+    /// Of the manage secret.
+    pub manage: Digest,
+    /// Of the request that made the booking, so that a repeated one is told from another one.
+    pub request: Digest,
+    /// Rises with every move and with the cancellation.
+    pub sequence: u32,
+}
+
+#[derive(Clone, Debug)]
+pub struct Booked {
+    pub confirmed: Confirmed,
+    pub person: Person,
+    /// Of the Idempotency-Key of the request, if it had one.
+    pub idempotency_key: Option<Digest>,
+}
+
+/// The personal data of a booking. Leaves the engine only into the ledger.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Person {
+    pub name: String,
+    pub email: String,
+    pub phone: Option<String>,
+    /// Answers to the office's questions, by question id.
+    pub answers: BTreeMap<String, String>,
+}
+
+impl std::fmt::Debug for Person {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Person([REDACTED])")
+    }
+}
+
+impl Fact {
+    /// Whether somebody is told that this is done, so that it must be durable before the answer.
+    pub fn is_strict(&self) -> bool {
+        matches!(
+            self,
+            Fact::Booked(_) | Fact::Cancelled { .. } | Fact::Moved { .. }
+        )
+    }
+
+    /// The reservation that the fact is about; of a move the one that is given up.
+    pub fn id(&self) -> ReservationId {
+        match self {
+            Fact::Held { id, .. }
+            | Fact::Extended { id, .. }
+            | Fact::Released { id }
+            | Fact::Expired { id }
+            | Fact::Cancelled { id, .. } => *id,
+            Fact::Booked(booked) => booked.confirmed.id,
+            Fact::Moved { from, .. } => *from,
+        }
+    }
+
+    /// The word for it in the ledger's table.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Fact::Held { .. } => "held",
+            Fact::Extended { .. } => "extended",
+            Fact::Released { .. } => "released",
+            Fact::Expired { .. } => "expired",
+            Fact::Booked(_) => "booked",
+            Fact::Cancelled { .. } => "cancelled",
+            Fact::Moved { .. } => "moved",
+        }
+    }
+}

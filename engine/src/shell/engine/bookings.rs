@@ -1,0 +1,346 @@
+//! Confirm, cancel, move: decided under the lock, acknowledged by the ledger.
+
+use std::sync::Arc;
+
+use super::Engine;
+use crate::rules::catalogue::OfficeIndex;
+use crate::rules::day::{Begun, BookingRefusal, Day, HoldUse, MoveOutcome, State};
+use crate::rules::ids::{Digest, HoldToken, ReservationId, Secret};
+use crate::rules::record::{Booked, Confirmed, Contract, Fact, Person, Position};
+use crate::rules::time::{Millis, UnixMillis};
+use crate::shell::ledger::{Durable, NotKept};
+
+/// How often one booking can be moved.
+pub const MOVES_MAX: u32 = 16;
+
+/// A confirmed seat.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Booking {
+    pub confirmed: Confirmed,
+    pub cancelled: bool,
+}
+
+/// A request to confirm a hold.
+#[derive(Clone, Debug)]
+pub struct ConfirmAsk {
+    pub token: HoldToken,
+    pub person: Person,
+    /// Of everything the request says, so that a repeated one is told from another one.
+    pub request: Digest,
+    pub idempotency_key: Option<Digest>,
+}
+
+/// Why nothing was confirmed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConfirmError {
+    Hold(HoldUse),
+    /// The ledger cannot keep it now; the hold stays and gets more time.
+    LedgerAway,
+}
+
+/// Why a booking was not changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChangeError {
+    Booking(BookingRefusal),
+    /// The hold on the new seat cannot be used.
+    Hold(HoldUse),
+    /// A booking can be moved [`MOVES_MAX`] times.
+    TooManyMoves,
+    /// The ledger cannot keep it now; the booking stands as it was.
+    LedgerAway,
+}
+
+impl Engine {
+    /// Turns a hold into a booking. `done` is called once: with the booking when it is durable,
+    /// or with the reason why it is not. The same request may be repeated and gets the same
+    /// answer.
+    pub fn confirm(
+        &self,
+        now: UnixMillis,
+        ask: ConfirmAsk,
+        done: impl FnOnce(Result<Durable<Booking>, ConfirmError>) + Send + 'static,
+    ) {
+        let id = ask.token.id;
+        let Some((shard, office)) = self.existing(id) else {
+            return done(Err(ConfirmError::Hold(HoldUse::Gone)));
+        };
+        let contract = Contract {
+            origin: id,
+            manage: ask.token.secret.manage().digest(),
+            request: ask.request,
+            sequence: 0,
+        };
+        let mut day = shard.lock();
+        let confirmed = match day.confirm(now, id, ask.token.secret.digest(), contract) {
+            Ok(Begun::Now(confirmed)) => confirmed,
+            Ok(Begun::Before(confirmed, position)) => {
+                drop(day);
+                return done(Ok(booking(confirmed, position)));
+            }
+            Err(refusal) => {
+                drop(day);
+                return done(Err(ConfirmError::Hold(refusal)));
+            }
+        };
+        let fact = Fact::Booked(Box::new(Booked {
+            confirmed: confirmed.clone(),
+            person: ask.person,
+            idempotency_key: ask.idempotency_key,
+        }));
+        let again = self.second_chance(office);
+        let settled = Arc::clone(&shard);
+        self.append_strict(day, now, fact, move |outcome| match outcome {
+            Ok(position) => {
+                settled.decide(|day| day.confirm_durable(id, position));
+                done(Ok(booking(confirmed, position)));
+            }
+            Err(NotKept { at }) => {
+                settled.decide(|day| day.confirm_refused(id, at + again));
+                done(Err(ConfirmError::LedgerAway));
+            }
+        });
+    }
+
+    /// The time that a hold has at least, after the ledger refused its confirmation.
+    fn second_chance(&self, office: OfficeIndex) -> Millis {
+        let hold_minutes = u32::from(self.catalogue.office(office).hold_minutes);
+        Millis::from_minutes(hold_minutes).min(self.limits.stretch_max)
+    }
+
+    /// Looks at a booking by the id it was first given.
+    ///
+    /// # Errors
+    /// [`BookingRefusal::Unknown`], also for a wrong secret.
+    pub fn booking(&self, id: ReservationId, manage: Secret) -> Result<Booking, BookingRefusal> {
+        let manage = manage.digest();
+        let look = |id: ReservationId| {
+            let (shard, _) = self.existing(id).ok_or(BookingRefusal::Unknown)?;
+            shard.decide(|day| day.booking(id, manage))
+        };
+        let (confirmed, state) = match look(id) {
+            Err(BookingRefusal::MovedTo(to)) => look(to)?,
+            found => found?,
+        };
+        Ok(Booking {
+            confirmed,
+            cancelled: matches!(state, State::Cancelled(..)),
+        })
+    }
+
+    /// Cancels a booking. `done` is called once; repeating gets the same answer.
+    pub fn cancel(
+        &self,
+        now: UnixMillis,
+        id: ReservationId,
+        manage: Secret,
+        done: impl FnOnce(Result<Durable<Booking>, ChangeError>) + Send + 'static,
+    ) {
+        let manage = manage.digest();
+        let current = match self.current(id, manage) {
+            Ok(current) => current,
+            Err(refusal) => return done(Err(ChangeError::Booking(refusal))),
+        };
+        let Some((shard, _)) = self.existing(current) else {
+            return done(Err(ChangeError::Booking(BookingRefusal::Unknown)));
+        };
+        let mut day = shard.lock();
+        let confirmed = match day.cancel(current, manage) {
+            Ok(Begun::Now(confirmed)) => confirmed,
+            Ok(Begun::Before(confirmed, position)) => {
+                drop(day);
+                return done(Ok(cancelled(confirmed, position)));
+            }
+            Err(refusal) => {
+                drop(day);
+                return done(Err(ChangeError::Booking(refusal)));
+            }
+        };
+        let Contract {
+            origin, sequence, ..
+        } = confirmed.contract;
+        let fact = Fact::Cancelled {
+            id: current,
+            origin,
+            sequence,
+        };
+        let settled = Arc::clone(&shard);
+        self.append_strict(day, now, fact, move |outcome| match outcome {
+            Ok(position) => {
+                settled.decide(|day| day.cancel_durable(current, position));
+                done(Ok(cancelled(confirmed, position)));
+            }
+            Err(NotKept { .. }) => {
+                settled.decide(|day| day.cancel_refused(current));
+                done(Err(ChangeError::LedgerAway));
+            }
+        });
+    }
+
+    /// The seat that a booking has now.
+    fn current(&self, id: ReservationId, manage: Digest) -> Result<ReservationId, BookingRefusal> {
+        let (shard, _) = self.existing(id).ok_or(BookingRefusal::Unknown)?;
+        match shard.decide(|day| day.booking(id, manage).map(|_| ())) {
+            Ok(()) => Ok(id),
+            Err(BookingRefusal::MovedTo(to)) => Ok(to),
+            Err(refusal) => Err(refusal),
+        }
+    }
+
+    /// Moves a booking onto a held seat. The old seat is kept until the new one is durable.
+    /// `done` is called once; repeating gets the same answer.
+    pub fn move_booking(
+        &self,
+        now: UnixMillis,
+        id: ReservationId,
+        manage: Secret,
+        token: HoldToken,
+        done: impl FnOnce(Result<Durable<Booking>, ChangeError>) + Send + 'static,
+    ) {
+        let manage = manage.digest();
+        let from = match self.current(id, manage) {
+            Ok(from) => from,
+            Err(refusal) => return done(Err(ChangeError::Booking(refusal))),
+        };
+        let Some((old_shard, _)) = self.existing(from) else {
+            return done(Err(ChangeError::Booking(BookingRefusal::Unknown)));
+        };
+        let Some((new_shard, office)) = self.existing(token.id) else {
+            return done(Err(ChangeError::Hold(HoldUse::Gone)));
+        };
+        if from == token.id {
+            return done(old_shard.decide(|day| moved_before(day, from, manage)));
+        }
+
+        let same_day = Arc::ptr_eq(&old_shard, &new_shard);
+        // Always locked in the order of their keys, so that two moves never wait for each other.
+        let (mut old_day, mut new_day) = if same_day {
+            (old_shard.lock(), None)
+        } else if from.day_key() < token.id.day_key() {
+            let old_day = old_shard.lock();
+            (old_day, Some(new_shard.lock()))
+        } else {
+            let new_day = new_shard.lock();
+            (old_shard.lock(), Some(new_day))
+        };
+        let begun = begin_move(
+            now,
+            &mut old_day,
+            new_day.as_deref_mut(),
+            from,
+            manage,
+            token,
+        );
+        let confirmed = match begun {
+            Ok(confirmed) => confirmed,
+            Err(refusal) => {
+                drop((old_day, new_day));
+                return done(Err(refusal));
+            }
+        };
+        let fact = Fact::Moved {
+            from,
+            to: Box::new(confirmed.clone()),
+        };
+        let again = self.second_chance(office);
+        let origin_shard = self
+            .existing(confirmed.contract.origin)
+            .map(|(shard, _)| shard);
+        let (old_settled, new_settled) = (Arc::clone(&old_shard), Arc::clone(&new_shard));
+        let to = token.id;
+        self.append_strict(
+            (old_day, new_day),
+            now,
+            fact,
+            move |outcome| match outcome {
+                Ok(position) => {
+                    new_settled.decide(|day| day.confirm_durable(to, position));
+                    if let Some(origin) = origin_shard {
+                        origin.decide(|day| day.redirect(confirmed.contract.origin, to));
+                    }
+                    let outcome = MoveOutcome::Durable(position);
+                    old_settled.decide(|day| day.settle_move(from, to, outcome));
+                    done(Ok(booking(confirmed, position)));
+                }
+                Err(NotKept { at }) => {
+                    new_settled.decide(|day| day.confirm_refused(to, at + again));
+                    old_settled.decide(|day| day.settle_move(from, to, MoveOutcome::Refused));
+                    done(Err(ChangeError::LedgerAway));
+                }
+            },
+        );
+    }
+}
+
+fn booking(confirmed: Confirmed, position: Position) -> Durable<Booking> {
+    Durable::new(
+        Booking {
+            confirmed,
+            cancelled: false,
+        },
+        position,
+    )
+}
+
+fn cancelled(confirmed: Confirmed, position: Position) -> Durable<Booking> {
+    Durable::new(
+        Booking {
+            confirmed,
+            cancelled: true,
+        },
+        position,
+    )
+}
+
+/// The answer to a move that has already happened.
+fn moved_before(
+    day: &Day,
+    id: ReservationId,
+    manage: Digest,
+) -> Result<Durable<Booking>, ChangeError> {
+    match day.booking(id, manage).map_err(ChangeError::Booking)? {
+        (confirmed, State::Booked(_, position)) => Ok(booking(confirmed, position)),
+        (_, State::Cancelled(..)) => Err(ChangeError::Booking(BookingRefusal::Cancelled)),
+        _ => Err(ChangeError::Booking(BookingRefusal::Pending)),
+    }
+}
+
+/// The first step of a move on both sides, or on neither. `new_day` is None when both seats lie
+/// on the same day.
+fn begin_move(
+    now: UnixMillis,
+    old_day: &mut Day,
+    new_day: Option<&mut Day>,
+    from: ReservationId,
+    manage: Digest,
+    token: HoldToken,
+) -> Result<Confirmed, ChangeError> {
+    let old = old_day
+        .move_out(from, manage)
+        .map_err(ChangeError::Booking)?;
+    let contract = Contract {
+        request: Digest::of(&[b"move", &from.to_bytes()]),
+        sequence: old.sequence + 1,
+        ..old
+    };
+    let secret = token.secret.digest();
+    let begun = if contract.sequence > MOVES_MAX {
+        Err(ChangeError::TooManyMoves)
+    } else {
+        match new_day {
+            Some(day) => day.confirm(now, token.id, secret, contract),
+            None => old_day.confirm(now, token.id, secret, contract),
+        }
+        .map_err(ChangeError::Hold)
+    };
+    match begun {
+        Ok(Begun::Now(confirmed)) => Ok(confirmed),
+        Ok(Begun::Before(..)) => {
+            old_day.settle_move(from, token.id, MoveOutcome::Refused);
+            Err(ChangeError::Hold(HoldUse::Spent))
+        }
+        Err(refusal) => {
+            old_day.settle_move(from, token.id, MoveOutcome::Refused);
+            Err(refusal)
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Hold, extend, release, and what happens when time is up.
+
+use jiff::civil::Date;
+
+use super::{DEADLINE_QUEUE_MAX, Due, Engine};
+use crate::rules::catalogue::{Channel, OfficeIndex};
+use crate::rules::day::{Ask, Expiry, ExtendRefusal, HoldRefusal, HoldUse, HoldView};
+use crate::rules::ids::{Digest, HoldToken, ReservationId};
+use crate::rules::need::Need;
+use crate::rules::record::Fact;
+use crate::rules::time::{Millis, UnixMillis};
+use crate::shell::ledger::Health;
+
+/// While the ledger is away, holds that fall due this soon are stretched.
+const STRETCH_AHEAD: Millis = Millis(5_000);
+/// By how much they are stretched each time.
+const STRETCH_STEP: Millis = Millis::from_minutes(2);
+
+/// Somebody asks for a seat at an office.
+#[derive(Clone, Copy, Debug)]
+pub struct HoldAsk {
+    pub office: OfficeIndex,
+    pub need: Need,
+    pub start: UnixMillis,
+    pub channel: Channel,
+    /// Of the secret that will prove the right to the hold.
+    pub secret: Digest,
+    /// Entropy for the id.
+    pub random: u64,
+}
+
+/// Why there is no hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HoldError {
+    Refused(HoldRefusal),
+    /// The day lies further ahead than the office books.
+    BeyondHorizon {
+        last: Date,
+    },
+    /// A queue is full; try again.
+    Overloaded,
+}
+
+impl Engine {
+    /// Reserves a seat for the office's hold time.
+    ///
+    /// # Errors
+    /// [`HoldError`]; nothing has changed.
+    pub fn hold(&self, now: UnixMillis, ask: &HoldAsk) -> Result<HoldView, HoldError> {
+        let office = self.catalogue.office(ask.office);
+        let date = self.date_of(ask.start);
+        let last = self.horizon(now, office);
+        if date > last {
+            return Err(HoldError::BeyondHorizon { last });
+        }
+        if ask.start <= now {
+            return Err(HoldError::Refused(HoldRefusal::Past));
+        }
+        let shard = self
+            .shard(ask.office, date)
+            .ok_or(HoldError::BeyondHorizon { last })?;
+        let deadline = now + Millis::from_minutes(u32::from(office.hold_minutes));
+        let mut day = shard.lock();
+        let id = day
+            .hold(
+                now,
+                &Ask {
+                    start: ask.start,
+                    need: ask.need,
+                    channel: ask.channel,
+                    secret: ask.secret,
+                    random: ask.random,
+                    deadline,
+                },
+            )
+            .map_err(HoldError::Refused)?;
+        let hold = day.hold_view(id).expect("it was made a moment ago");
+        let fact = Fact::Held {
+            id,
+            services: ask.need.services,
+            channel: ask.channel,
+            secret: ask.secret,
+            deadline,
+        };
+        let watched = self.deadlines.try_send((deadline, id)).is_ok();
+        if !watched || !self.append(now, fact) {
+            day.forget(id);
+            return Err(HoldError::Overloaded);
+        }
+        Ok(hold)
+    }
+
+    /// Gives a hold once more the office's hold time.
+    ///
+    /// # Errors
+    /// [`ExtendRefusal`]; nothing has changed.
+    pub fn extend(&self, now: UnixMillis, token: HoldToken) -> Result<HoldView, ExtendRefusal> {
+        let gone = ExtendRefusal::Unusable(HoldUse::Gone);
+        let (shard, office) = self.existing(token.id).ok_or(gone)?;
+        let by = Millis::from_minutes(u32::from(self.catalogue.office(office).hold_minutes));
+        let mut day = shard.lock();
+        let deadline = day.extend(now, token.id, token.secret.digest(), by)?;
+        self.append(
+            now,
+            Fact::Extended {
+                id: token.id,
+                deadline,
+            },
+        );
+        day.hold_view(token.id).ok_or(gone)
+    }
+
+    /// Gives a held seat back.
+    ///
+    /// # Errors
+    /// [`HoldUse`]; nothing has changed.
+    pub fn release(&self, now: UnixMillis, token: HoldToken) -> Result<(), HoldUse> {
+        let (shard, _) = self.existing(token.id).ok_or(HoldUse::Gone)?;
+        let mut day = shard.lock();
+        day.release(now, token.id, token.secret.digest())?;
+        self.append(now, Fact::Released { id: token.id });
+        Ok(())
+    }
+
+    /// Frees the seats of holds whose deadline has come. Call it a few times a second.
+    pub fn tick(&self, now: UnixMillis) {
+        let mut due = self.due.lock();
+        let Due { incoming, wheel } = &mut *due;
+        for (deadline, id) in incoming.try_iter().take(DEADLINE_QUEUE_MAX) {
+            wheel.insert(deadline, id);
+        }
+        let stretch = self.stretching(now);
+        let mut fired = Vec::new();
+        let until = if stretch { now + STRETCH_AHEAD } else { now };
+        wheel.advance(until, |_, id| fired.push(id));
+        for id in fired {
+            let Some((shard, _)) = self.existing(id) else {
+                continue;
+            };
+            let mut day = shard.lock();
+            if stretch {
+                day.stretch(id, now + STRETCH_STEP);
+            }
+            match day.expire(now, id) {
+                // Left out of the ledger when its queue is full: a hold past its deadline is
+                // expired whether or not anybody wrote it down.
+                Expiry::Freed => drop(self.append(now, Fact::Expired { id })),
+                Expiry::Later(deadline) => wheel.insert(deadline, id),
+                Expiry::Nothing => {}
+            }
+        }
+    }
+
+    /// Whether an outage of the ledger gives holds more time now.
+    fn stretching(&self, now: UnixMillis) -> bool {
+        match self.ledger.health() {
+            Health::Ready => false,
+            Health::Away { since, .. } => now - since <= self.limits.stretch_max,
+        }
+    }
+
+    /// Files a deadline; for holds that come back from the ledger.
+    pub(in crate::shell) fn watch(&self, deadline: UnixMillis, id: ReservationId) {
+        self.due.lock().wheel.insert(deadline, id);
+    }
+}

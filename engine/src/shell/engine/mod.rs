@@ -1,0 +1,284 @@
+//! The engine: every office's days, their deadlines, and the ledger that remembers.
+//!
+//! Decisions are made by the rules under the lock of one day (two for a move, in the order of
+//! their keys). A record is handed to the ledger under the same lock, so the ledger's order is
+//! the order of decisions; waiting happens outside, in the completion.
+
+mod bookings;
+mod holds;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crossbeam::channel::{Receiver, Sender, bounded};
+use dashmap::DashMap;
+use jiff::civil::Date;
+use parking_lot::Mutex;
+
+use super::ledger::{Entry, Health, Ledger, NotKept};
+use super::shard::Shard;
+use crate::rules::calendar::{DayPlan, plan};
+use crate::rules::catalogue::{Catalogue, Channel, Office, OfficeIndex};
+use crate::rules::day::{Day, Starts};
+use crate::rules::ids::{DayKey, ReservationId};
+use crate::rules::need::{Need, Services};
+use crate::rules::record::{Fact, Position, Record};
+use crate::rules::time::{DayNumber, Millis, UnixMillis};
+use crate::rules::wheel::Wheel;
+
+pub use bookings::{Booking, ChangeError, ConfirmAsk, ConfirmError, MOVES_MAX};
+pub use holds::{HoldAsk, HoldError};
+
+/// Deadlines that wait to be filed in the wheel.
+const DEADLINE_QUEUE_MAX: usize = 1 << 17;
+
+/// Bounds that the operator sets.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// How far one outage of the ledger can stretch holds.
+    pub stretch_max: Millis,
+}
+
+/// A release for a first look: at each office the first day that is still wholly sealed is
+/// released at `at`, instead of at its own time.
+struct Demo {
+    at: UnixMillis,
+    /// By position of the office in the catalogue.
+    dates: Vec<Option<Date>>,
+}
+
+pub struct Engine {
+    catalogue: Arc<Catalogue>,
+    ledger: Arc<dyn Ledger>,
+    limits: Limits,
+    demo: Option<Demo>,
+    days: DashMap<DayKey, Arc<Shard>>,
+    /// By position of the office in the catalogue.
+    office_changes: Vec<Arc<AtomicU64>>,
+    deadlines: Sender<(UnixMillis, ReservationId)>,
+    due: Mutex<Due>,
+}
+
+/// What only the ticking thread touches.
+struct Due {
+    incoming: Receiver<(UnixMillis, ReservationId)>,
+    wheel: Wheel<ReservationId>,
+}
+
+impl Engine {
+    /// An engine in which nothing is reserved yet.
+    pub fn new(
+        catalogue: Arc<Catalogue>,
+        ledger: Arc<dyn Ledger>,
+        limits: Limits,
+        demo_at: Option<UnixMillis>,
+        now: UnixMillis,
+    ) -> Engine {
+        let (deadlines, incoming) = bounded(DEADLINE_QUEUE_MAX);
+        let demo = demo_at.map(|at| Demo {
+            at,
+            dates: catalogue
+                .offices
+                .iter()
+                .map(|office| demo_date(&catalogue, office, at))
+                .collect(),
+        });
+        Engine {
+            office_changes: catalogue.offices.iter().map(|_| Arc::default()).collect(),
+            catalogue,
+            ledger,
+            limits,
+            demo,
+            days: DashMap::new(),
+            deadlines,
+            due: Mutex::new(Due {
+                incoming,
+                wheel: Wheel::new(now),
+            }),
+        }
+    }
+
+    pub fn catalogue(&self) -> &Arc<Catalogue> {
+        &self.catalogue
+    }
+
+    pub fn ledger_health(&self) -> Health {
+        self.ledger.health()
+    }
+
+    /// Rises with any change of any day of the office.
+    pub fn office_changes(&self, office: OfficeIndex) -> u64 {
+        self.office_changes[usize::from(office.0)].load(Ordering::Acquire)
+    }
+
+    /// The local date of an instant.
+    pub fn date_of(&self, instant: UnixMillis) -> Date {
+        self.catalogue
+            .city
+            .zone
+            .to_datetime(instant.to_jiff())
+            .date()
+    }
+
+    /// The last day that the office books, seen from `now`.
+    pub fn horizon(&self, now: UnixMillis, office: &Office) -> Date {
+        let days = jiff::Span::new().days(i64::from(office.horizon_days));
+        self.date_of(now).saturating_add(days)
+    }
+
+    /// The shard of a day, made on first use; None outside of what can be numbered.
+    pub fn shard(&self, office: OfficeIndex, date: Date) -> Option<Arc<Shard>> {
+        let number = self.catalogue.office(office).number;
+        let key = DayKey {
+            office: number,
+            day: DayNumber::from_date(date)?,
+        };
+        if let Some(shard) = self.days.get(&key) {
+            return Some(Arc::clone(&shard));
+        }
+        // The plan is made outside the map's lock; whoever is first puts it in.
+        let shard = self.new_shard(key, office, date);
+        Some(Arc::clone(&self.days.entry(key).or_insert(shard)))
+    }
+
+    fn new_shard(&self, key: DayKey, office: OfficeIndex, date: Date) -> Arc<Shard> {
+        let day = Day::new(key, self.plan(office, date));
+        let changes = Arc::clone(&self.office_changes[usize::from(office.0)]);
+        Arc::new(Shard::new(day, changes))
+    }
+
+    /// The office's day as its rules make it, the demo release included.
+    fn plan(&self, index: OfficeIndex, date: Date) -> DayPlan {
+        let mut plan = plan(&self.catalogue, self.catalogue.office(index), date);
+        if let Some(Demo { at, dates }) = &self.demo
+            && dates[usize::from(index.0)] == Some(date)
+        {
+            for wave in &mut plan.waves {
+                wave.at = *at;
+            }
+        }
+        plan
+    }
+
+    /// What is bookable at an office on a day.
+    pub fn starts(
+        &self,
+        now: UnixMillis,
+        office: OfficeIndex,
+        date: Date,
+        channel: Channel,
+        need: &Need,
+    ) -> Option<Starts> {
+        let shard = self.shard(office, date)?;
+        Some(shard.decide(|day| day.starts(now, channel, need)))
+    }
+
+    /// Drops days that are over, unless a booking that lives on elsewhere began there.
+    pub fn retire(&self, now: UnixMillis) {
+        let Some(today) = DayNumber::from_date(self.date_of(now)) else {
+            return;
+        };
+        let first_kept = DayNumber(today.0.saturating_sub(1));
+        self.days.retain(|key, shard| {
+            key.day >= first_kept || shard.decide(|day| day.leads_to_day(first_kept))
+        });
+    }
+
+    /// The next instant at which cells of the office are released, and the day they belong to.
+    pub fn next_release(&self, now: UnixMillis, office: OfficeIndex) -> Option<(UnixMillis, Date)> {
+        let rules = self.catalogue.office(office);
+        if rules.waves.is_empty() {
+            return None;
+        }
+        let days = self.date_of(now).series(jiff::Span::new().days(1));
+        days.take(usize::from(rules.horizon_days) + 1)
+            .filter_map(|date| {
+                let waves = self.shard(office, date)?.decide(|day| {
+                    day.plan()
+                        .waves
+                        .iter()
+                        .map(|wave| wave.at)
+                        .find(|at| *at > now)
+                });
+                waves.map(|at| (at, date))
+            })
+            .min()
+    }
+
+    /// The services of a reservation that exists.
+    pub fn services_of(&self, id: ReservationId) -> Option<Services> {
+        let (shard, _) = self.existing(id)?;
+        shard.decide(|day| day.reservation(id).map(|reservation| reservation.services))
+    }
+
+    /// When a reservation's seat starts.
+    pub fn start_of(&self, id: ReservationId) -> Option<UnixMillis> {
+        let (shard, _) = self.existing(id)?;
+        Some(shard.decide(|day| day.plan().instant(id.seat().start)))
+    }
+
+    /// Reservations that no longer lie in the opening hours.
+    pub fn conflicts(&self) -> Vec<ReservationId> {
+        let mut conflicts: Vec<ReservationId> = self
+            .days
+            .iter()
+            .flat_map(|shard| shard.decide(|day| day.conflicts()))
+            .collect();
+        conflicts.sort_unstable();
+        conflicts
+    }
+
+    /// The shard of an id that was given out, with its office.
+    pub(super) fn existing(&self, id: ReservationId) -> Option<(Arc<Shard>, OfficeIndex)> {
+        let key = id.day_key();
+        let office = self.catalogue.office_by_number(key.office)?;
+        let shard = self.days.get(&key).map(|shard| Arc::clone(&shard))?;
+        Some((shard, office))
+    }
+
+    /// Appends a relaxed record; false when the ledger cannot take it.
+    fn append(&self, at: UnixMillis, fact: Fact) -> bool {
+        debug_assert!(!fact.is_strict(), "somebody waits for strict records");
+        self.ledger
+            .append(Entry {
+                record: Record { at, fact },
+                done: None,
+            })
+            .is_ok()
+    }
+
+    /// Appends a strict record under `locks`, lets them go, and sees to it that `done` is called.
+    fn append_strict<L>(
+        &self,
+        locks: L,
+        at: UnixMillis,
+        fact: Fact,
+        done: impl FnOnce(Result<Position, NotKept>) + Send + 'static,
+    ) {
+        debug_assert!(fact.is_strict(), "nobody waits for relaxed records");
+        let entry = Entry {
+            record: Record { at, fact },
+            done: Some(Box::new(done)),
+        };
+        let appended = self.ledger.append(entry);
+        drop(locks);
+        if let Err(Entry {
+            done: Some(done), ..
+        }) = appended
+        {
+            done(Err(NotKept { at }));
+        }
+    }
+}
+
+/// The first open day that is still wholly sealed when the demo release comes.
+fn demo_date(catalogue: &Catalogue, office: &Office, at: UnixMillis) -> Option<Date> {
+    let first = catalogue.city.zone.to_datetime(at.to_jiff()).date();
+    let is_sealed = |date: &Date| {
+        let waves = plan(catalogue, office, *date).waves;
+        waves.first().is_some_and(|wave| wave.at > at)
+    };
+    let days = first.series(jiff::Span::new().days(1));
+    days.take(usize::from(office.horizon_days) + 1)
+        .find(is_sealed)
+}

@@ -1,0 +1,110 @@
+//! From what the ledger remembers to a running engine.
+//!
+//! Bookings come first, then holds, newest first: where a hold's end was not written down (the
+//! ledger was away), whatever took its seat later wins. Then everything that is past its deadline
+//! expires, before anybody is served.
+
+use super::engine::Engine;
+use super::sqlite::Stored;
+use crate::rules::day::{Fit, Overlap, Reservation, State};
+use crate::rules::ids::{DayKey, ReservationId};
+use crate::rules::time::UnixMillis;
+
+/// What a recovery found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recovered {
+    /// Live bookings.
+    pub bookings: usize,
+    /// Live holds.
+    pub holds: usize,
+    /// Live bookings that no longer lie in the opening hours.
+    pub conflicts: Vec<ReservationId>,
+}
+
+/// Why an engine cannot go on from what is stored.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RecoveryError {
+    #[error(
+        "{bookings} bookings belong to office number {office}, which the configuration does not \
+         have: give the number back to its office, with status = \"off\" if it is closed"
+    )]
+    OfficeMissing { office: u16, bookings: usize },
+    #[error("two bookings claim the same seat ({0:?}): run `morgenruh verify`")]
+    Overlap(ReservationId),
+}
+
+impl Engine {
+    /// Puts back what was reserved. Call it once, before anything else.
+    ///
+    /// # Errors
+    /// [`RecoveryError`]; the engine is of no use then.
+    pub fn recover(&self, now: UnixMillis, stored: Stored) -> Result<Recovered, RecoveryError> {
+        let mut recovered = Recovered::default();
+        let offices: Vec<u16> = stored
+            .bookings
+            .iter()
+            .map(|booking| booking.id.day_key().office)
+            .collect();
+        let missing = |key: DayKey| RecoveryError::OfficeMissing {
+            office: key.office,
+            bookings: offices
+                .iter()
+                .filter(|office| **office == key.office)
+                .count(),
+        };
+        for booking in stored.bookings {
+            let id = booking.id;
+            let live = booking.state.occupies();
+            let origin = signpost(&booking);
+            let fit = self.restore(booking).map_err(missing)?;
+            match fit.map_err(|Overlap| RecoveryError::Overlap(id))? {
+                Fit::Conflict if live => recovered.conflicts.push(id),
+                _ => {}
+            }
+            recovered.bookings += usize::from(live);
+            if let Some(origin) = origin {
+                let id = origin.id;
+                let restored = self.restore(origin).map_err(missing)?;
+                restored.map_err(|Overlap| RecoveryError::Overlap(id))?;
+            }
+        }
+        for hold in stored.holds.into_iter().rev() {
+            let State::Held(terms) = hold.state else {
+                continue;
+            };
+            let id = hold.id;
+            if matches!(self.restore(hold), Ok(Ok(_))) {
+                self.watch(terms.deadline, id);
+                recovered.holds += usize::from(now < terms.deadline);
+            }
+        }
+        self.tick(now);
+        Ok(recovered)
+    }
+
+    /// The inner result is the day's; the outer error names a day of an office that is gone.
+    fn restore(&self, reservation: Reservation) -> Result<Result<Fit, Overlap>, DayKey> {
+        let key = reservation.id.day_key();
+        let office = self.catalogue().office_by_number(key.office).ok_or(key)?;
+        let shard = self.shard(office, key.day.to_date()).ok_or(key)?;
+        Ok(shard.decide(|day| day.restore(reservation)))
+    }
+}
+
+/// What stays at the origin of a booking that has moved.
+fn signpost(booking: &Reservation) -> Option<Reservation> {
+    let (State::Booked(contract, position) | State::Cancelled(contract, position)) = booking.state
+    else {
+        return None;
+    };
+    let moved = contract.origin != booking.id;
+    moved.then(|| Reservation {
+        id: contract.origin,
+        state: State::Moved {
+            to: booking.id,
+            contract,
+            position,
+        },
+        ..booking.clone()
+    })
+}

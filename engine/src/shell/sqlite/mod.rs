@@ -1,0 +1,228 @@
+//! The embedded ledger: one SQLite file, written by one thread, one commit for all who wait.
+//!
+//! The same transaction writes the facts and the bookings they make, so the tables that a person
+//! reads are never behind the ledger. `synchronous=FULL` in WAL mode: a commit returns after its
+//! fsync, so an acknowledged record survives the loss of power.
+
+mod reader;
+mod writer;
+
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crossbeam::channel::{Sender, bounded};
+use parking_lot::Mutex;
+use rusqlite::Connection;
+
+use super::ledger::{Entry, Health, Ledger};
+use crate::rules::catalogue::Catalogue;
+use crate::rules::time::UnixMillis;
+use writer::Writer;
+
+pub use reader::{RememberedKey, Stored};
+
+/// Name of the database in the data directory.
+pub const DATABASE: &str = "morgenruh.sqlite3";
+/// Name of the file whose lock keeps a second process away.
+const LOCK: &str = "lock";
+const SCHEMA: &str = include_str!("schema.sql");
+const SCHEMA_VERSION: &str = "1";
+/// How long a commit waits for somebody else who writes to the file.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Size to which the write-ahead log is cut back after a checkpoint, in bytes.
+const WAL_KEPT_BYTES: i64 = 64 << 20;
+
+/// Bounds and rhythm of the ledger.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Records in one commit.
+    pub batch_max: usize,
+    /// Records that wait.
+    pub queue_max: usize,
+    /// Pause before a failed commit is tried again.
+    pub retry: Duration,
+    /// Tells the time of a refusal.
+    pub clock: fn() -> UnixMillis,
+}
+
+/// Why a data directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("the data directory {0} cannot be used: {1}")]
+    Directory(PathBuf, std::io::Error),
+    #[error("the data directory {0} is in use by another process")]
+    InUse(PathBuf),
+    #[error("the database {0} cannot be opened: {1}")]
+    Database(PathBuf, rusqlite::Error),
+    #[error(
+        "the database {0} has schema version {1}, this program knows version {SCHEMA_VERSION}: \
+         use the program that wrote it or a newer one"
+    )]
+    Version(PathBuf, String),
+}
+
+/// The ledger of a data directory. Closing or dropping it writes what is queued first.
+pub struct SqliteLedger {
+    queue: Sender<Message>,
+    state: Arc<Mutex<Health>>,
+    /// Whether `state` is ready, without the lock.
+    ready: Arc<AtomicBool>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+    _lock: File,
+}
+
+/// What the writer's queue carries.
+enum Message {
+    Append(Entry),
+    /// Write what came before, then end.
+    Close,
+}
+
+/// Opens the database of a data directory for reading and writing and brings its schema up to
+/// date.
+///
+/// # Errors
+/// [`OpenError`]
+pub fn open_database(data: &Path) -> Result<Connection, OpenError> {
+    let path = data.join(DATABASE);
+    let failed = |error| OpenError::Database(path.clone(), error);
+    let connection = Connection::open(&path).map_err(failed)?;
+    let prepare = || -> rusqlite::Result<String> {
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.pragma_update(None, "journal_size_limit", WAL_KEPT_BYTES)?;
+        connection.execute_batch(SCHEMA)?;
+        connection.execute(
+            "INSERT OR IGNORE INTO meta (key, value) VALUES ('schema_version', ?1)",
+            [SCHEMA_VERSION],
+        )?;
+        connection.query_one(
+            "SELECT value FROM meta WHERE key = 'schema_version'",
+            [],
+            |row| row.get(0),
+        )
+    };
+    let version = prepare().map_err(failed)?;
+    if version != SCHEMA_VERSION {
+        return Err(OpenError::Version(path, version));
+    }
+    Ok(connection)
+}
+
+impl SqliteLedger {
+    /// Opens or creates the ledger in `data` and starts its thread; also returns what the ledger
+    /// remembers.
+    ///
+    /// # Errors
+    /// [`OpenError`]
+    pub fn open(
+        data: &Path,
+        catalogue: &Catalogue,
+        options: Options,
+    ) -> Result<(SqliteLedger, Stored), OpenError> {
+        let lock = lock(data)?;
+        let connection = open_database(data)?;
+        let path = data.join(DATABASE);
+        let now = (options.clock)();
+        let prepare = || {
+            name_numbers(&connection, catalogue)?;
+            reader::read(&connection, now)
+        };
+        let stored = prepare().map_err(|error| OpenError::Database(path.clone(), error))?;
+
+        let (queue, incoming) = bounded(options.queue_max);
+        let state = Arc::new(Mutex::new(Health::Ready));
+        let ready = Arc::new(AtomicBool::new(true));
+        let writer = Writer::new(
+            connection,
+            incoming,
+            options,
+            Arc::clone(&state),
+            Arc::clone(&ready),
+        )
+        .map_err(|error| OpenError::Database(path, error))?;
+        let thread = std::thread::Builder::new()
+            .name("ledger".into())
+            .spawn(move || writer.run())
+            .map_err(|error| OpenError::Directory(data.to_owned(), error))?;
+        let writer = Mutex::new(Some(thread));
+        Ok((
+            SqliteLedger {
+                queue,
+                state,
+                ready,
+                writer,
+                _lock: lock,
+            },
+            stored,
+        ))
+    }
+
+    /// Writes what is queued, ends the thread and lets go of the file. Later appends are refused.
+    pub fn close(&self) {
+        if let Some(writer) = self.writer.lock().take() {
+            // A writer that is gone has nothing left to write.
+            let _ = self.queue.send(Message::Close);
+            let _ = writer.join();
+        }
+    }
+}
+
+impl Drop for SqliteLedger {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl Ledger for SqliteLedger {
+    fn append(&self, entry: Entry) -> Result<(), Entry> {
+        if entry.record.fact.is_strict() && !self.ready.load(Ordering::Acquire) {
+            return Err(entry);
+        }
+        self.queue
+            .try_send(Message::Append(entry))
+            .map_err(|refused| match refused.into_inner() {
+                Message::Append(entry) => entry,
+                Message::Close => unreachable!("only close() sends that"),
+            })
+    }
+
+    fn health(&self) -> Health {
+        self.state.lock().clone()
+    }
+}
+
+fn lock(data: &Path) -> Result<File, OpenError> {
+    let failed = |error| OpenError::Directory(data.to_owned(), error);
+    std::fs::create_dir_all(data).map_err(failed)?;
+    let lock = File::create(data.join(LOCK)).map_err(failed)?;
+    lock.try_lock().map_err(|error| match error {
+        TryLockError::WouldBlock => OpenError::InUse(data.to_owned()),
+        TryLockError::Error(error) => failed(error),
+    })?;
+    Ok(lock)
+}
+
+/// Writes the names of offices and services beside their numbers, for people who read the tables.
+fn name_numbers(connection: &Connection, catalogue: &Catalogue) -> rusqlite::Result<()> {
+    let insert = |table: &str, number: u16, id: &str, name: &str| {
+        let statement =
+            format!("INSERT OR REPLACE INTO {table} (number, id, name) VALUES (?1, ?2, ?3)");
+        connection
+            .prepare_cached(&statement)?
+            .execute((number, id, name))
+    };
+    connection.execute_batch("BEGIN")?;
+    for office in &catalogue.offices {
+        insert("offices", office.number, &office.id, &office.name.de)?;
+    }
+    for service in &catalogue.services {
+        insert("services", service.number, &service.id, &service.name.de)?;
+    }
+    connection.execute_batch("COMMIT")
+}

@@ -1,0 +1,164 @@
+//! What a data directory remembers, read once at the start.
+
+use std::collections::HashMap;
+
+use rusqlite::{Connection, Row};
+
+use crate::rules::catalogue::Channel;
+use crate::rules::day::{HoldTerms, Reservation, State};
+use crate::rules::ids::{Digest, ReservationId};
+use crate::rules::need::Services;
+use crate::rules::record::{Contract, Position};
+use crate::rules::time::{DayNumber, Millis, UnixMillis};
+
+/// No hold lives longer: two hours, once extended, and four hours stretched by an outage.
+const HOLD_LIFE_MAX: Millis = Millis::from_minutes(8 * 60);
+
+/// What was reserved when the ledger was last written.
+#[derive(Debug, Default)]
+pub struct Stored {
+    /// Bookings from yesterday on, cancelled ones included.
+    pub bookings: Vec<Reservation>,
+    /// Holds that were not seen to end, oldest first, whatever their deadline.
+    pub holds: Vec<Reservation>,
+    pub idempotency_keys: Vec<RememberedKey>,
+}
+
+/// A booking request that was answered, so that its repetition is recognised.
+#[derive(Clone, Copy, Debug)]
+pub struct RememberedKey {
+    pub key: Digest,
+    pub request: Digest,
+    pub at: UnixMillis,
+}
+
+pub(super) fn read(connection: &Connection, now: UnixMillis) -> rusqlite::Result<Stored> {
+    let mut stored = Stored {
+        holds: holds(connection, now)?,
+        ..Stored::default()
+    };
+    // Two days back covers yesterday in every time zone.
+    let today = now.0.div_euclid(86_400_000) - days_to_epoch();
+    let mut statement = connection.prepare(
+        "SELECT id, reservation, status, channel, services, sequence, secret, manage, request,
+                position, idempotency_key, booked_at_ms
+           FROM bookings WHERE day >= ?1",
+    )?;
+    let mut rows = statement.query([today - 2])?;
+    while let Some(row) = rows.next()? {
+        let booking = booking(row)?;
+        if let Some(key) = row.get::<_, Option<[u8; 16]>>(10)? {
+            stored.idempotency_keys.push(RememberedKey {
+                key: Digest(key),
+                request: contract(booking.state).map_or_else(Digest::default, |it| it.request),
+                at: UnixMillis(row.get(11)?),
+            });
+        }
+        stored.bookings.push(booking);
+    }
+    Ok(stored)
+}
+
+/// Days from 1970-01-01 to the first [`DayNumber`].
+fn days_to_epoch() -> i64 {
+    let epoch = DayNumber(0).to_date();
+    i64::from(
+        jiff::civil::date(1970, 1, 1)
+            .until(epoch)
+            .map_or(0, |span| span.get_days()),
+    )
+}
+
+fn contract(state: State) -> Option<Contract> {
+    match state {
+        State::Booked(contract, _) | State::Cancelled(contract, _) => Some(contract),
+        _ => None,
+    }
+}
+
+fn booking(row: &Row<'_>) -> rusqlite::Result<Reservation> {
+    let contract = Contract {
+        origin: ReservationId::from_bytes(row.get(0)?),
+        sequence: row.get(5)?,
+        manage: Digest(row.get(7)?),
+        request: Digest(row.get(8)?),
+    };
+    let position = Position(row.get(9)?);
+    let cancelled = row.get_ref(2)?.as_str()? == "cancelled";
+    Ok(Reservation {
+        id: ReservationId::from_bytes(row.get(1)?),
+        channel: channel(row.get(3)?),
+        services: services(row.get_ref(4)?.as_str()?),
+        secret: Digest(row.get(6)?),
+        state: if cancelled {
+            State::Cancelled(contract, position)
+        } else {
+            State::Booked(contract, position)
+        },
+    })
+}
+
+/// Follows the newest facts from the end back to the oldest that can still matter: times in the
+/// ledger never go back.
+fn holds(connection: &Connection, now: UnixMillis) -> rusqlite::Result<Vec<Reservation>> {
+    let mut statement = connection.prepare(
+        "SELECT fact, reservation, successor, channel, services, secret, deadline_ms, at_ms
+           FROM ledger ORDER BY position DESC",
+    )?;
+    let mut rows = statement.query([])?;
+    // What is known of a reservation from facts later than the one being read.
+    let mut later: HashMap<ReservationId, Option<UnixMillis>> = HashMap::new();
+    let mut holds = Vec::new();
+    while let Some(row) = rows.next()? {
+        if UnixMillis(row.get(7)?) + HOLD_LIFE_MAX < now {
+            break;
+        }
+        let id = ReservationId::from_bytes(row.get(1)?);
+        match row.get_ref(0)?.as_str()? {
+            "held" => {
+                let deadline = UnixMillis(row.get(6)?);
+                let (deadline, extended) = match later.get(&id) {
+                    None => (deadline, false),
+                    Some(Some(extended)) => (*extended, true),
+                    Some(None) => continue,
+                };
+                holds.push(Reservation {
+                    id,
+                    channel: channel(row.get(3)?),
+                    services: services(row.get_ref(4)?.as_str()?),
+                    secret: Digest(row.get(5)?),
+                    state: State::Held(HoldTerms { deadline, extended }),
+                });
+            }
+            "extended" => {
+                later.entry(id).or_insert(Some(UnixMillis(row.get(6)?)));
+            }
+            "moved" => {
+                if let Some(successor) = row.get::<_, Option<[u8; 16]>>(2)? {
+                    later.insert(ReservationId::from_bytes(successor), None);
+                }
+            }
+            _ => {
+                later.insert(id, None);
+            }
+        }
+    }
+    holds.reverse();
+    Ok(holds)
+}
+
+fn channel(number: u8) -> Channel {
+    Channel::EACH
+        .get(usize::from(number))
+        .copied()
+        .unwrap_or(Channel::Public)
+}
+
+/// The opposite of the writer's `number:quantity`; what is not of that form is left out.
+fn services(text: &str) -> Services {
+    let items = text.split(',').filter_map(|item| {
+        let (number, quantity) = item.split_once(':')?;
+        Some((number.parse().ok()?, quantity.parse().ok()?))
+    });
+    Services::collect(items).unwrap_or_default()
+}

@@ -1,0 +1,391 @@
+//! The thread that makes records durable.
+//!
+//! A failed commit is of one of two kinds. *Refused*: SQLite says that nothing was written (the
+//! disk is full, the file is locked). Then whoever waits is told so at once, and only relaxed
+//! records are kept for the next try. *Unclear*: the disk reported an error while it was synced,
+//! so the batch may or may not survive. Then nobody is told anything and the same batch is tried
+//! until it is certain: a seat whose fate is unclear is neither freed nor given twice.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crossbeam::channel::{Receiver, RecvTimeoutError};
+use parking_lot::Mutex;
+use rusqlite::{Connection, ErrorCode, TransactionBehavior, params};
+
+use super::{Message, Options};
+use crate::rules::ids::ReservationId;
+use crate::rules::need::Services;
+use crate::rules::record::{Booked, Confirmed, Fact, Position, Record};
+use crate::rules::time::UnixMillis;
+use crate::shell::ledger::{Entry, Health, NotKept};
+
+pub(super) struct Writer {
+    connection: Connection,
+    queue: Receiver<Message>,
+    options: Options,
+    state: Arc<Mutex<Health>>,
+    ready: Arc<AtomicBool>,
+    /// Position of the last durable record.
+    last: Position,
+    /// Time of the last durable record: times in the ledger never go back.
+    last_at: UnixMillis,
+}
+
+/// How a commit failed.
+enum Failure {
+    Refused(rusqlite::Error),
+    Unclear(rusqlite::Error),
+}
+
+impl Writer {
+    pub(super) fn new(
+        connection: Connection,
+        queue: Receiver<Message>,
+        options: Options,
+        state: Arc<Mutex<Health>>,
+        ready: Arc<AtomicBool>,
+    ) -> rusqlite::Result<Writer> {
+        connection.set_prepared_statement_cache_capacity(32);
+        let (last, last_at) = newest(&connection)?;
+        Ok(Writer {
+            connection,
+            queue,
+            options,
+            state,
+            ready,
+            last,
+            last_at,
+        })
+    }
+
+    pub(super) fn run(mut self) {
+        let mut batch: Vec<Entry> = Vec::with_capacity(self.options.batch_max);
+        let mut closing = false;
+        while !(closing && batch.is_empty()) {
+            if !closing {
+                closing = self.gather(&mut batch);
+            }
+            match self.commit(&batch) {
+                Ok(first) => {
+                    self.report(Health::Ready);
+                    for (position, entry) in (first.0..).zip(batch.drain(..)) {
+                        if let Some(done) = entry.done {
+                            done(Ok(Position(position)));
+                        }
+                    }
+                }
+                Err(failure) => {
+                    self.fail(failure, &mut batch);
+                    if closing {
+                        // The disk does not come back for our sake; what is left is not
+                        // acknowledged to anybody.
+                        return;
+                    }
+                    std::thread::sleep(self.options.retry);
+                }
+            }
+        }
+    }
+
+    /// Waits for a first record and takes what has arrived by then; true when the ledger closes.
+    /// While the ledger is away it returns without one, so that the disk is tried again.
+    fn gather(&self, batch: &mut Vec<Entry>) -> bool {
+        if batch.is_empty() {
+            let first = if self.ready.load(Ordering::Acquire) {
+                self.queue
+                    .recv()
+                    .map_err(|_| RecvTimeoutError::Disconnected)
+            } else {
+                self.queue.recv_timeout(Duration::ZERO)
+            };
+            match first {
+                Ok(Message::Append(entry)) => batch.push(entry),
+                Err(RecvTimeoutError::Timeout) => return false,
+                Ok(Message::Close) | Err(RecvTimeoutError::Disconnected) => return true,
+            }
+        }
+        while batch.len() < self.options.batch_max {
+            match self.queue.try_recv() {
+                Ok(Message::Append(entry)) => batch.push(entry),
+                Ok(Message::Close) => return true,
+                Err(_) => break,
+            }
+        }
+        false
+    }
+
+    /// Makes the batch durable and returns the position of its first record.
+    fn commit(&mut self, batch: &[Entry]) -> Result<Position, Failure> {
+        let first = Position(self.last.0 + 1);
+        let (last, last_at) = (Position(self.last.0 + batch.len() as u64), self.last_at);
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(classify)?;
+        // The previous try may have been durable after all.
+        if newest(&transaction).map_err(classify)?.0 == last && !batch.is_empty() {
+            self.last = last;
+            return Ok(first);
+        }
+        let mut at = last_at;
+        let mut write = || {
+            for (position, entry) in (first.0..).zip(batch) {
+                at = at.max(entry.record.at);
+                insert(&transaction, Position(position), at, &entry.record)?;
+            }
+            if batch.is_empty() {
+                // A write of its own, to see whether the disk is back.
+                let probe = "INSERT OR REPLACE INTO meta (key, value) VALUES ('probe', ?1)";
+                transaction.execute(probe, [first.0.to_string()])?;
+            }
+            Ok(())
+        };
+        write().map_err(classify)?;
+        transaction.commit().map_err(classify)?;
+        (self.last, self.last_at) = (last, at);
+        Ok(first)
+    }
+
+    fn fail(&self, failure: Failure, batch: &mut Vec<Entry>) {
+        let at = (self.options.clock)();
+        let (reason, refused) = match failure {
+            Failure::Refused(error) => (error.to_string(), true),
+            Failure::Unclear(error) => (error.to_string(), false),
+        };
+        self.report(Health::Away { since: at, reason });
+        if refused {
+            let (waiting, relaxed) = batch.drain(..).partition(|entry| entry.done.is_some());
+            *batch = relaxed;
+            let waiting: Vec<Entry> = waiting;
+            for done in waiting.into_iter().filter_map(|entry| entry.done) {
+                done(Err(NotKept { at }));
+            }
+        }
+    }
+
+    fn report(&self, health: Health) {
+        if self.ready.swap(health.is_ready(), Ordering::AcqRel) != health.is_ready() {
+            *self.state.lock() = health;
+        }
+    }
+}
+
+impl Drop for Writer {
+    /// However the thread ends, nobody is told that the ledger is ready any more.
+    fn drop(&mut self) {
+        let since = (self.options.clock)();
+        self.report(Health::Away {
+            since,
+            reason: "the ledger is closed".into(),
+        });
+    }
+}
+
+fn classify(error: rusqlite::Error) -> Failure {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::SystemIoFailure) => Failure::Unclear(error),
+        _ => Failure::Refused(error),
+    }
+}
+
+/// Position and time of the newest fact.
+fn newest(connection: &Connection) -> rusqlite::Result<(Position, UnixMillis)> {
+    let newest = "SELECT position, at_ms FROM ledger ORDER BY position DESC LIMIT 1";
+    let mut statement = connection.prepare_cached(newest)?;
+    let mut rows = statement.query([])?;
+    match rows.next()? {
+        Some(row) => Ok((Position(row.get(0)?), UnixMillis(row.get(1)?))),
+        None => Ok((Position(0), UnixMillis(0))),
+    }
+}
+
+fn insert(
+    connection: &Connection,
+    position: Position,
+    at: UnixMillis,
+    record: &Record,
+) -> rusqlite::Result<()> {
+    let mut row = LedgerRow {
+        position,
+        at,
+        ..LedgerRow::of(record)
+    };
+    match &record.fact {
+        Fact::Held {
+            services,
+            channel,
+            secret,
+            deadline,
+            ..
+        } => {
+            row.services = Some(*services);
+            row.channel = Some(*channel as u8);
+            row.secret = Some(secret.0);
+            row.deadline = Some(*deadline);
+        }
+        Fact::Extended { deadline, .. } => row.deadline = Some(*deadline),
+        Fact::Released { .. } | Fact::Expired { .. } => {}
+        Fact::Booked(booked) => {
+            row.services = Some(booked.confirmed.services);
+            insert_booking(connection, position, at, booked)?;
+        }
+        Fact::Cancelled {
+            origin, sequence, ..
+        } => {
+            let cancel = "UPDATE bookings SET status = 'cancelled', sequence = ?2, position = ?3
+                           WHERE id = ?1";
+            let mut statement = connection.prepare_cached(cancel)?;
+            statement.execute(params![origin.to_bytes(), sequence, position.0])?;
+        }
+        Fact::Moved { to, .. } => {
+            row.services = Some(to.services);
+            row.successor = Some(to.id);
+            move_booking(connection, position, to)?;
+        }
+    }
+    row.insert(connection)
+}
+
+struct LedgerRow {
+    position: Position,
+    at: UnixMillis,
+    fact: &'static str,
+    reservation: ReservationId,
+    successor: Option<ReservationId>,
+    channel: Option<u8>,
+    services: Option<Services>,
+    secret: Option<[u8; 16]>,
+    deadline: Option<UnixMillis>,
+}
+
+impl LedgerRow {
+    fn of(record: &Record) -> LedgerRow {
+        LedgerRow {
+            position: Position(0),
+            at: record.at,
+            fact: record.fact.name(),
+            reservation: record.fact.id(),
+            successor: None,
+            channel: None,
+            services: None,
+            secret: None,
+            deadline: None,
+        }
+    }
+
+    fn insert(&self, connection: &Connection) -> rusqlite::Result<()> {
+        let insert = "INSERT INTO ledger (position, at_ms, fact, reservation, successor, channel,
+                                          services, secret, deadline_ms)
+                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+        connection.prepare_cached(insert)?.execute(params![
+            self.position.0,
+            self.at.0,
+            self.fact,
+            self.reservation.to_bytes(),
+            self.successor.map(ReservationId::to_bytes),
+            self.channel,
+            self.services.map(services_text),
+            self.secret,
+            self.deadline.map(|deadline| deadline.0),
+        ])?;
+        Ok(())
+    }
+}
+
+fn insert_booking(
+    connection: &Connection,
+    position: Position,
+    at: UnixMillis,
+    booked: &Booked,
+) -> rusqlite::Result<()> {
+    let Confirmed { id, contract, .. } = booked.confirmed;
+    let insert = "INSERT INTO bookings (id, reservation, status, code, office, day, counter,
+                                        start_unit, units, start_ms, end_ms, channel, services,
+                                        sequence, secret, manage, request, idempotency_key,
+                                        booked_at_ms, position)
+                  VALUES (?1, ?2, 'booked', ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14,
+                          ?15, ?16, ?17, ?18, ?19)";
+    let seat = id.seat();
+    connection.prepare_cached(insert)?.execute(params![
+        contract.origin.to_bytes(),
+        id.to_bytes(),
+        id.code(),
+        seat.key.office,
+        seat.key.day.0,
+        seat.counter + 1,
+        seat.start,
+        seat.units,
+        booked.confirmed.start.0,
+        booked.confirmed.end.0,
+        booked.confirmed.channel as u8,
+        services_text(booked.confirmed.services),
+        contract.sequence,
+        booked.confirmed.secret.0,
+        contract.manage.0,
+        contract.request.0,
+        booked.idempotency_key.map(|key| key.0),
+        at.0,
+        position.0,
+    ])?;
+    let person = &booked.person;
+    let answers = serde_json::to_string(&person.answers).expect("texts are always JSON");
+    let insert = "INSERT INTO persons (booking, name, email, phone, answers)
+                  VALUES (?1, ?2, ?3, ?4, ?5)";
+    connection.prepare_cached(insert)?.execute(params![
+        contract.origin.to_bytes(),
+        person.name,
+        person.email,
+        person.phone,
+        answers,
+    ])?;
+    Ok(())
+}
+
+fn move_booking(
+    connection: &Connection,
+    position: Position,
+    to: &Confirmed,
+) -> rusqlite::Result<()> {
+    let update = "UPDATE bookings
+                     SET reservation = ?2, code = ?3, office = ?4, day = ?5, counter = ?6,
+                         start_unit = ?7, units = ?8, start_ms = ?9, end_ms = ?10, channel = ?11,
+                         services = ?12, sequence = ?13, secret = ?14, request = ?15,
+                         position = ?16
+                   WHERE id = ?1";
+    let seat = to.id.seat();
+    connection.prepare_cached(update)?.execute(params![
+        to.contract.origin.to_bytes(),
+        to.id.to_bytes(),
+        to.id.code(),
+        seat.key.office,
+        seat.key.day.0,
+        seat.counter + 1,
+        seat.start,
+        seat.units,
+        to.start.0,
+        to.end.0,
+        to.channel as u8,
+        services_text(to.services),
+        to.contract.sequence,
+        to.secret.0,
+        to.contract.request.0,
+        position.0,
+    ])?;
+    Ok(())
+}
+
+/// `number:quantity`, comma separated.
+fn services_text(services: Services) -> String {
+    let mut text = String::with_capacity(24);
+    for (number, quantity) in services.iter() {
+        if !text.is_empty() {
+            text.push(',');
+        }
+        text.push_str(&number.to_string());
+        text.push(':');
+        text.push_str(&quantity.to_string());
+    }
+    text
+}
