@@ -1,0 +1,33 @@
+//! What every request can reach.
+
+use std::sync::Arc;
+
+use morgenruh_engine::rules::catalogue::Catalogue;
+use morgenruh_engine::shell::engine::Engine;
+
+use crate::availability::Availability;
+use crate::idempotency::Idempotency;
+use crate::service_keys::ServiceKeys;
+use crate::settings::Settings;
+
+/// Handed to every handler; cloning it is cheap.
+pub type AppState = Arc<App>;
+
+/// Built once, before the listeners open.
+pub struct App {
+    pub engine: Arc<Engine>,
+    pub settings: Settings,
+    /// Rendered answers, re-made when their days change.
+    pub availability: Availability,
+    /// Answers to requests that carried an Idempotency-Key.
+    pub idempotency: Idempotency,
+    pub service_keys: ServiceKeys,
+    /// The OpenAPI document, as JSON.
+    pub openapi: String,
+}
+
+impl App {
+    pub(crate) fn catalogue(&self) -> &Arc<Catalogue> {
+        self.engine.catalogue()
+    }
+}

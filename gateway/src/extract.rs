@@ -1,0 +1,71 @@
+//! Reading requests, with a problem type for every way in which that fails.
+
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{FromRequest, Request};
+use axum::http::{HeaderMap, StatusCode, header};
+use serde::de::DeserializeOwned;
+
+use crate::problem::{ApiError, Kind};
+
+/// A JSON body, and its bytes as they came.
+pub(crate) struct Json<T> {
+    pub(crate) value: T,
+    pub(crate) bytes: Bytes,
+}
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Json<T>, ApiError> {
+        if !is_json(request.headers()) {
+            let detail = "Send Content-Type: application/json.";
+            return Err(ApiError::new(Kind::UnsupportedMediaType, detail));
+        }
+        let bytes = Bytes::from_request(request, state)
+            .await
+            .map_err(unreadable)?;
+        let value = serde_json::from_slice(&bytes).map_err(|error| {
+            use serde_json::error::Category;
+            let kind = match error.classify() {
+                Category::Data => Kind::InvalidRequest,
+                Category::Syntax | Category::Eof | Category::Io => Kind::MalformedJson,
+            };
+            ApiError::new(kind, error.to_string())
+        })?;
+        Ok(Json { value, bytes })
+    }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let media_type = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    let essence = media_type.and_then(|value| value.split(';').next());
+    essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
+}
+
+fn unreadable(rejection: BytesRejection) -> ApiError {
+    if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        return ApiError::new(
+            Kind::BodyTooLarge,
+            "See body_bytes_max in the documentation.",
+        );
+    }
+    ApiError::new(
+        Kind::MalformedJson,
+        "The body ended before it was complete.",
+    )
+}
+
+/// The token of `Authorization: Bearer …`.
+pub(crate) fn bearer(headers: &HeaderMap) -> Result<&str, ApiError> {
+    let value = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok());
+    let token = value.and_then(|value| {
+        let (scheme, token) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    });
+    token.ok_or_else(|| ApiError::new(Kind::TokenMissing, "Send Authorization: Bearer <token>."))
+}

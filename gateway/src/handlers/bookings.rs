@@ -1,0 +1,332 @@
+//! `/bookings`: confirm, look, cancel, move.
+//!
+//! An answer that acknowledges a change can only be made from a receipt of the ledger
+//! ([`Acknowledged`]): a handler that has none cannot say that it is done.
+
+use std::time::Duration;
+
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use morgenruh_engine::rules::day::BookingRefusal;
+use morgenruh_engine::rules::ids::{Digest, HoldToken, ReservationId, Secret};
+use morgenruh_engine::shell::engine::{Booking, ChangeError, ConfirmAsk, ConfirmError};
+use morgenruh_engine::shell::ledger::{Durable, Receipt};
+use morgenruh_wire::{BookingRequest, MoveRequest};
+use tokio::sync::oneshot;
+
+use super::holds::unusable;
+use crate::app::{App, AppState};
+use crate::clock;
+use crate::contact;
+use crate::extract::{Json, bearer};
+use crate::idempotency::Turn;
+use crate::invitation::invitation;
+use crate::needs;
+use crate::problem::{ApiError, Kind};
+use crate::texts;
+
+/// An answer that says: this is done and will not be lost.
+pub(crate) struct Acknowledged(Response);
+
+impl Acknowledged {
+    fn with(_proof: Receipt, answer: impl IntoResponse) -> Acknowledged {
+        let mut response = answer.into_response();
+        let no_store = HeaderValue::from_static("no-store");
+        response
+            .headers_mut()
+            .insert(header::CACHE_CONTROL, no_store);
+        Acknowledged(response)
+    }
+}
+
+impl IntoResponse for Acknowledged {
+    fn into_response(self) -> Response {
+        self.0
+    }
+}
+
+/// Turn a hold into a booking.
+///
+/// The answer comes when the booking is durable. Sending the same request again gets the same
+/// answer; `manage_token` is the right to see, move and cancel the booking.
+#[utoipa::path(
+    post, path = "/bookings", tag = "Bookings",
+    params(("Idempotency-Key" = Option<String>, Header,
+            description = "The same key with the same body gets the same answer")),
+    request_body = BookingRequest,
+    responses(
+        (status = 201, body = morgenruh_wire::Booking),
+        (status = 404, description = "hold-unknown",
+         body = morgenruh_wire::Problem, content_type = "application/problem+json"),
+        (status = 409, description = "hold-expired, hold-used",
+         body = morgenruh_wire::Problem, content_type = "application/problem+json"),
+        (status = 422, body = morgenruh_wire::Problem, content_type = "application/problem+json"),
+        (status = 503, description = "Not confirmed, or not certain yet: send it again",
+         body = morgenruh_wire::Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn confirm(
+    State(app): State<AppState>,
+    headers: HeaderMap,
+    body: Json<BookingRequest>,
+) -> Result<Acknowledged, ApiError> {
+    let now = clock::now();
+    let token: HoldToken = body.value.hold.parse().map_err(|_| {
+        ApiError::new(Kind::HoldUnknown, "The token does not belong to a hold.").at("hold")
+    })?;
+    let catalogue = app.catalogue();
+    let office = catalogue.office_by_number(token.id.day_key().office);
+    let services = office.and_then(|_| app.engine.services_of(token.id));
+    let (Some(office), Some(services)) = (office, services) else {
+        return Err(unusable(morgenruh_engine::rules::day::HoldUse::Gone).at("hold"));
+    };
+    let person = contact::check(
+        catalogue,
+        catalogue.office(office),
+        &services,
+        &body.value.person,
+        &body.value.answers,
+    )?;
+    let request = Digest::of(&[&body.bytes]);
+    let key = match app.idempotency.begin(now, &headers, "bookings", request)? {
+        Turn::Work(key) => key,
+        Turn::Again(_) => unreachable!("answers with a manage token are not kept"),
+    };
+    // From here the engine recognises a repetition by itself, even if this client goes away.
+    app.idempotency.ask_again(key);
+
+    let ask = ConfirmAsk {
+        token,
+        person,
+        request,
+        idempotency_key: key,
+    };
+    let outcome = settled(&app, |done| app.engine.confirm(now, ask, done)).await;
+    let outcome = outcome.and_then(|outcome| outcome.map_err(not_confirmed));
+    if outcome.is_err() {
+        app.idempotency.failed(key);
+    }
+    let (booking, receipt) = outcome?.into_parts();
+    let mut answer = to_wire(&app, &booking);
+    answer.manage_token = Some(token.secret.manage().to_string());
+    let location = format!("/api/v1/bookings/{}", answer.id);
+    let answer = (
+        StatusCode::CREATED,
+        [(header::LOCATION, location)],
+        axum::Json(answer),
+    );
+    Ok(Acknowledged::with(receipt, answer))
+}
+
+fn not_confirmed(error: ConfirmError) -> ApiError {
+    match error {
+        ConfirmError::Hold(reason) => unusable(reason).at("hold"),
+        ConfirmError::LedgerAway => ledger_away("Your hold is kept; try again in a moment."),
+    }
+}
+
+/// Look at a booking.
+#[utoipa::path(
+    get, path = "/bookings/{id}", tag = "Bookings",
+    params(("id" = String, Path, description = "The booking's id")),
+    security(("token" = [])),
+    responses(
+        (status = 200, body = morgenruh_wire::Booking),
+        (status = 404, description = "booking-unknown, also for a wrong token",
+         body = morgenruh_wire::Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn show(
+    State(app): State<AppState>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let booking = find(&app, &id, &headers)?;
+    let no_store = [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
+    Ok((no_store, axum::Json(to_wire(&app, &booking))).into_response())
+}
+
+/// Cancel a booking.
+///
+/// The answer comes when the cancellation is durable; the seat is free for others then.
+#[utoipa::path(
+    delete, path = "/bookings/{id}", tag = "Bookings",
+    params(("id" = String, Path, description = "The booking's id")),
+    security(("token" = [])),
+    responses(
+        (status = 200, body = morgenruh_wire::Booking),
+        (status = 404, body = morgenruh_wire::Problem, content_type = "application/problem+json"),
+        (status = 503, body = morgenruh_wire::Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn cancel(
+    State(app): State<AppState>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Acknowledged, ApiError> {
+    let (id, manage) = address(&id, &headers)?;
+    let now = clock::now();
+    let outcome = settled(&app, |done| app.engine.cancel(now, id, manage, done)).await?;
+    acknowledge_change(&app, outcome)
+}
+
+/// Move a booking onto a held seat.
+///
+/// The old seat is kept until the new one is durable; the booking keeps its id and its token and
+/// gets the code of the new seat.
+#[utoipa::path(
+    post, path = "/bookings/{id}/move", tag = "Bookings",
+    params(("id" = String, Path, description = "The booking's id")),
+    request_body = MoveRequest,
+    security(("token" = [])),
+    responses(
+        (status = 200, body = morgenruh_wire::Booking),
+        (status = 404, body = morgenruh_wire::Problem, content_type = "application/problem+json"),
+        (status = 409, description = "hold-expired, hold-used, booking-cancelled, too-many-moves",
+         body = morgenruh_wire::Problem, content_type = "application/problem+json"),
+        (status = 503, body = morgenruh_wire::Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn relocate(
+    State(app): State<AppState>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Json<MoveRequest>,
+) -> Result<Acknowledged, ApiError> {
+    let (id, manage) = address(&id, &headers)?;
+    let token: HoldToken = body.value.hold.parse().map_err(|_| {
+        ApiError::new(Kind::HoldUnknown, "The token does not belong to a hold.").at("hold")
+    })?;
+    let now = clock::now();
+    let outcome = settled(&app, |done| {
+        app.engine.move_booking(now, id, manage, token, done)
+    });
+    acknowledge_change(&app, outcome.await?)
+}
+
+/// The booking as a calendar entry.
+///
+/// Of a cancelled booking: the entry's cancellation.
+#[utoipa::path(
+    get, path = "/bookings/{id}/calendar.ics", tag = "Bookings",
+    params(("id" = String, Path, description = "The booking's id")),
+    security(("token" = [])),
+    responses(
+        (status = 200, body = String, content_type = "text/calendar"),
+        (status = 404, body = morgenruh_wire::Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn calendar(
+    State(app): State<AppState>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let booking = find(&app, &id, &headers)?;
+    let (method, text) = invitation(app.catalogue(), &booking, clock::now());
+    let media_type = format!("text/calendar; charset=utf-8; method={method}");
+    let headers = [
+        (header::CONTENT_TYPE, media_type),
+        (
+            header::CONTENT_DISPOSITION,
+            "attachment; filename=\"termin.ics\"".into(),
+        ),
+        (header::CACHE_CONTROL, "no-store".into()),
+    ];
+    Ok((headers, text).into_response())
+}
+
+fn unknown() -> ApiError {
+    ApiError::new(
+        Kind::BookingUnknown,
+        "The id and the token do not belong to a booking.",
+    )
+}
+
+fn address(id: &str, headers: &HeaderMap) -> Result<(ReservationId, Secret), ApiError> {
+    let manage = bearer(headers)?.parse().map_err(|_| unknown())?;
+    Ok((id.parse().map_err(|_| unknown())?, manage))
+}
+
+fn find(app: &App, id: &str, headers: &HeaderMap) -> Result<Booking, ApiError> {
+    let (id, manage) = address(id, headers)?;
+    app.engine.booking(id, manage).map_err(|_| unknown())
+}
+
+/// Waits for the ledger's word, for as long as the settings allow.
+async fn settled<T: Send + 'static>(
+    app: &App,
+    ask: impl FnOnce(Box<dyn FnOnce(T) + Send>),
+) -> Result<T, ApiError> {
+    let (sender, receiver) = oneshot::channel();
+    // Nobody listens any more when the client has gone; what was decided stands all the same.
+    ask(Box::new(move |outcome| drop(sender.send(outcome))));
+    let patience = Duration::from_millis(app.settings.ledger.ack_timeout_ms);
+    match tokio::time::timeout(patience, receiver).await {
+        Ok(Ok(outcome)) => Ok(outcome),
+        Ok(Err(_)) => Err(ledger_away("Send the same request again in a moment.")),
+        Err(_) => Err(ApiError::new(
+            Kind::ConfirmationPending,
+            "It is not certain yet whether this was kept. Send the same request again.",
+        )),
+    }
+}
+
+fn ledger_away(detail: &'static str) -> ApiError {
+    ApiError::new(Kind::LedgerUnavailable, detail)
+}
+
+fn acknowledge_change(
+    app: &App,
+    outcome: Result<Durable<Booking>, ChangeError>,
+) -> Result<Acknowledged, ApiError> {
+    let (booking, receipt) = outcome.map_err(not_changed)?.into_parts();
+    Ok(Acknowledged::with(
+        receipt,
+        axum::Json(to_wire(app, &booking)),
+    ))
+}
+
+fn not_changed(error: ChangeError) -> ApiError {
+    match error {
+        ChangeError::Hold(reason) => unusable(reason).at("hold"),
+        ChangeError::LedgerAway => ledger_away("Your booking stands; try again in a moment."),
+        ChangeError::TooManyMoves => ApiError::new(Kind::TooManyMoves, "Cancel it and book anew."),
+        ChangeError::Booking(BookingRefusal::Cancelled) => ApiError::new(
+            Kind::BookingCancelled,
+            "A cancelled booking cannot be moved.",
+        ),
+        ChangeError::Booking(BookingRefusal::Unknown) => unknown(),
+        ChangeError::Booking(BookingRefusal::Pending | BookingRefusal::MovedTo(_)) => {
+            ApiError::new(
+                Kind::ConfirmationPending,
+                "Another change is still being written.",
+            )
+        }
+    }
+}
+
+fn to_wire(app: &App, booking: &Booking) -> morgenruh_wire::Booking {
+    let catalogue = app.catalogue();
+    let zone = &catalogue.city.zone;
+    let confirmed = &booking.confirmed;
+    let seat = confirmed.id.seat();
+    let office = catalogue.office_by_number(seat.key.office);
+    morgenruh_wire::Booking {
+        id: confirmed.contract.origin.to_string(),
+        code: confirmed.id.code(),
+        status: if booking.cancelled {
+            "cancelled"
+        } else {
+            "booked"
+        }
+        .to_owned(),
+        office: office.map_or_else(String::new, |office| catalogue.office(office).id.clone()),
+        counter: seat.counter + 1,
+        services: needs::to_wire(catalogue, confirmed.services),
+        start: texts::time(zone, confirmed.start),
+        end: texts::time(zone, confirmed.end),
+        sequence: confirmed.contract.sequence,
+        manage_token: None,
+    }
+}

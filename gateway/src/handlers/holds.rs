@@ -1,0 +1,477 @@
+//! `/holds`: a seat for some minutes.
+
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use jiff::civil::{Date, Weekday};
+use morgenruh_engine::rules::catalogue::{Hours, OfficeIndex, Weekdays};
+use morgenruh_engine::rules::day::{ExtendRefusal, HoldRefusal, HoldUse, HoldView};
+use morgenruh_engine::rules::ids::{Digest, HoldToken, Secret};
+use morgenruh_engine::rules::need::Need;
+use morgenruh_engine::rules::time::UnixMillis;
+use morgenruh_engine::shell::engine::{HoldAsk, HoldError};
+use morgenruh_wire::{Alternative, Hold, HoldRequest, Window};
+
+use crate::app::{App, AppState};
+use crate::clock;
+use crate::extract::{Json, bearer};
+use crate::idempotency::Turn;
+use crate::needs;
+use crate::problem::{ApiError, Kind};
+use crate::service_keys::Caller;
+use crate::texts;
+
+/// Starts offered instead of one that is taken.
+const ALTERNATIVES_MAX: usize = 5;
+/// Days looked through for them, the asked day included.
+const ALTERNATIVE_DAYS_MAX: usize = 7;
+/// Races that the search for the earliest seat may lose before it gives up.
+const EARLIEST_TRIES_MAX: usize = 64;
+/// Windows in one request.
+const WINDOWS_MAX: usize = 32;
+
+/// Reserve a seat.
+///
+/// Either at an office and start, or the earliest that suits. The answer's `token` is the right to
+/// use the hold: keep it.
+#[utoipa::path(
+    post, path = "/holds", tag = "Holds",
+    params(("Idempotency-Key" = Option<String>, Header,
+            description = "The same key with the same body gets the same answer")),
+    request_body = HoldRequest,
+    responses(
+        (status = 201, body = Hold),
+        (status = 409, description = "slot-taken (with alternatives), not-released, nothing-free",
+         body = morgenruh_wire::Problem, content_type = "application/problem+json"),
+        (status = 422, body = morgenruh_wire::Problem, content_type = "application/problem+json"),
+        (status = 503, body = morgenruh_wire::Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn create(
+    State(app): State<AppState>,
+    headers: HeaderMap,
+    body: Json<HoldRequest>,
+) -> Result<Response, ApiError> {
+    let now = clock::now();
+    let caller = app.service_keys.caller(&headers)?;
+    let request = Digest::of(&[&body.bytes]);
+    let key = match app.idempotency.begin(now, &headers, "holds", request)? {
+        Turn::Work(key) => key,
+        Turn::Again(answer) => return Ok(created(answer)),
+    };
+    match hold(&app, now, caller, &body.value) {
+        Ok(hold) => {
+            let answer = Bytes::from(serde_json::to_vec(&hold).expect("a hold is always JSON"));
+            app.idempotency.answered(key, &answer);
+            Ok(created(answer))
+        }
+        Err(error) => {
+            app.idempotency.failed(key);
+            Err(error)
+        }
+    }
+}
+
+fn created(answer: Bytes) -> Response {
+    let headers = [
+        (
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        ),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    ];
+    (StatusCode::CREATED, headers, answer).into_response()
+}
+
+fn hold(
+    app: &App,
+    now: UnixMillis,
+    caller: Caller,
+    request: &HoldRequest,
+) -> Result<Hold, ApiError> {
+    let asked = needs::services(app.catalogue(), &request.services)?;
+    let secret = secret()?;
+    if request.earliest {
+        if request.office.is_some() || request.start.is_some() {
+            let detail = "With earliest, name offices and windows instead of office and start.";
+            return Err(ApiError::new(Kind::InvalidRequest, detail).at("earliest"));
+        }
+        let windows = windows(request.windows.as_deref())?;
+        let named = request
+            .offices
+            .as_ref()
+            .map(|ids| ids.iter().map(String::as_str));
+        let offices = needs::at_offices(app.catalogue(), caller, named, &asked)?;
+        return earliest(app, now, caller, &offices, &windows, secret);
+    }
+    let (Some(office), Some(start)) = (&request.office, &request.start) else {
+        let detail = "Name office and start, or set earliest.";
+        return Err(ApiError::new(Kind::InvalidRequest, detail).at("office"));
+    };
+    if request.offices.is_some() || request.windows.is_some() {
+        let detail = "offices and windows go with earliest.";
+        return Err(ApiError::new(Kind::InvalidRequest, detail).at("earliest"));
+    }
+    let office = needs::office(app.catalogue(), caller, office)?;
+    let need = needs::at_office(app.catalogue(), office, &asked)?;
+    let start = texts::parse_time(start).ok_or_else(|| {
+        let detail = "A start is written like 2026-11-24T08:15:00+01:00.";
+        ApiError::new(Kind::InvalidRequest, detail).at("start")
+    })?;
+    let held = hold_at(app, now, caller, office, need, start, secret);
+    held.map_err(|error| refusal(app, now, caller, office, &need, start, error))
+}
+
+fn hold_at(
+    app: &App,
+    now: UnixMillis,
+    caller: Caller,
+    office: OfficeIndex,
+    need: Need,
+    start: UnixMillis,
+    secret: Secret,
+) -> Result<Hold, HoldError> {
+    let random = getrandom::u64().map_err(|_| HoldError::Overloaded)?;
+    let channel = caller.channel;
+    let ask = HoldAsk {
+        office,
+        need,
+        start,
+        channel,
+        secret: secret.digest(),
+        random,
+    };
+    let view = app.engine.hold(now, &ask)?;
+    let token = HoldToken {
+        id: view.id,
+        secret,
+    }
+    .to_string();
+    Ok(Hold {
+        token: Some(token),
+        ..to_wire(app, &view)
+    })
+}
+
+fn to_wire(app: &App, view: &HoldView) -> Hold {
+    let catalogue = app.catalogue();
+    let zone = &catalogue.city.zone;
+    let office = catalogue.office_by_number(view.id.day_key().office);
+    Hold {
+        id: view.id.to_string(),
+        office: office.map_or_else(String::new, |office| catalogue.office(office).id.clone()),
+        services: needs::to_wire(catalogue, view.services),
+        start: texts::time(zone, view.start),
+        end: texts::time(zone, view.end),
+        expires_at: texts::time(zone, view.terms.deadline),
+        extendable: !view.terms.extended,
+        token: None,
+    }
+}
+
+fn secret() -> Result<Secret, ApiError> {
+    let mut secret = [0; 16];
+    getrandom::fill(&mut secret).map_err(|error| {
+        tracing::error!(%error, "the system gives no random numbers");
+        ApiError::new(Kind::Internal, "Try again later.")
+    })?;
+    Ok(Secret(secret))
+}
+
+/// Weekdays and hours in which a start may lie.
+type Windows = Vec<(Weekdays, Hours)>;
+
+fn windows(windows: Option<&[Window]>) -> Result<Windows, ApiError> {
+    let Some(windows) = windows else {
+        return Ok(vec![(Weekdays::ALL, Hours::ALL_DAY)]);
+    };
+    let bad = |detail: &'static str| ApiError::new(Kind::InvalidRequest, detail).at("windows");
+    if windows.is_empty() || windows.len() > WINDOWS_MAX {
+        return Err(bad("Name 1 to 32 windows."));
+    }
+    let parsed = windows.iter().map(|window| {
+        let weekdays = match &window.weekdays {
+            None => Weekdays::ALL,
+            Some(names) => {
+                let mut bits = names.iter().map(|name| weekday(name).map(|day| 1 << day));
+                let bits = bits.try_fold(0, |all, bit| bit.map(|bit: u8| all | bit));
+                Weekdays(
+                    bits.ok_or_else(|| bad("Weekdays are mon, tue, wed, thu, fri, sat, sun."))?,
+                )
+            }
+        };
+        let hours = Hours {
+            from: minute(&window.from).ok_or_else(|| bad("Times are written like 08:00."))?,
+            to: minute(&window.to).ok_or_else(|| bad("Times are written like 08:00."))?,
+        };
+        if hours.from >= hours.to {
+            return Err(bad("A window ends after it begins."));
+        }
+        Ok((weekdays, hours))
+    });
+    parsed.collect()
+}
+
+fn weekday(name: &str) -> Option<u8> {
+    let names = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+    names
+        .iter()
+        .position(|known| *known == name)
+        .and_then(|day| u8::try_from(day).ok())
+}
+
+/// Minutes since midnight of `HH:MM`, up to 24:00.
+fn minute(text: &str) -> Option<u16> {
+    let (hours, minutes) = text.split_once(':')?;
+    if hours.len() != 2 || minutes.len() != 2 {
+        return None;
+    }
+    let (hours, minutes): (u16, u16) = (hours.parse().ok()?, minutes.parse().ok()?);
+    let total = hours * 60 + minutes;
+    (minutes < 60 && total <= 1440).then_some(total)
+}
+
+/// Takes the earliest seat that suits, over all these offices.
+fn earliest(
+    app: &App,
+    now: UnixMillis,
+    caller: Caller,
+    offices: &[(OfficeIndex, Need)],
+    windows: &Windows,
+    secret: Secret,
+) -> Result<Hold, ApiError> {
+    let nothing = || ApiError::new(Kind::NothingFree, "Widen the search, or try again later.");
+    let catalogue = app.catalogue();
+    let last = offices
+        .iter()
+        .map(|(office, _)| app.engine.horizon(now, catalogue.office(*office)));
+    let last = last.max().ok_or_else(nothing)?;
+    let mut tries = 0;
+    for date in app.engine.date_of(now).series(jiff::Span::new().days(1)) {
+        if date > last {
+            return Err(nothing());
+        }
+        for (start, office, need) in candidates(app, now, caller, offices, windows, date) {
+            match hold_at(app, now, caller, office, need, start, secret) {
+                Ok(hold) => return Ok(hold),
+                Err(HoldError::Overloaded) => return Err(overloaded()),
+                Err(_) => tries += 1,
+            }
+            if tries >= EARLIEST_TRIES_MAX {
+                return Err(nothing());
+            }
+        }
+    }
+    Err(nothing())
+}
+
+/// The suitable starts of one day at all offices, soonest first.
+fn candidates(
+    app: &App,
+    now: UnixMillis,
+    caller: Caller,
+    offices: &[(OfficeIndex, Need)],
+    windows: &Windows,
+    date: Date,
+) -> Vec<(UnixMillis, OfficeIndex, Need)> {
+    let zone = &app.catalogue().city.zone;
+    let suits = |start: UnixMillis| {
+        let time = zone.to_datetime(start.to_jiff()).time();
+        let minute = u16::try_from(time.hour()).unwrap_or(0) * 60
+            + u16::try_from(time.minute()).unwrap_or(0);
+        windows.iter().any(|(weekdays, hours)| {
+            weekdays.contains(date.weekday()) && (hours.from..hours.to).contains(&minute)
+        })
+    };
+    let weekday_suits = |weekday: Weekday| windows.iter().any(|(days, _)| days.contains(weekday));
+    let mut found = Vec::new();
+    if !weekday_suits(date.weekday()) {
+        return found;
+    }
+    for (office, need) in offices {
+        if date > app.engine.horizon(now, app.catalogue().office(*office)) {
+            continue;
+        }
+        let Some(shard) = app.engine.shard(*office, date) else {
+            continue;
+        };
+        let starts = shard.decide(|day| {
+            let starts = day.starts(now, caller.channel, need).starts;
+            starts
+                .into_iter()
+                .map(|start| day.plan().instant(start.unit))
+                .collect::<Vec<_>>()
+        });
+        let suitable = starts.into_iter().filter(|start| suits(*start));
+        found.extend(suitable.map(|start| (start, *office, *need)));
+    }
+    found.sort_by_key(|(start, office, _)| (*start, *office));
+    found
+}
+
+fn overloaded() -> ApiError {
+    ApiError::new(
+        Kind::Overloaded,
+        "Nothing was reserved. Try again in a moment.",
+    )
+}
+
+fn refusal(
+    app: &App,
+    now: UnixMillis,
+    caller: Caller,
+    office: OfficeIndex,
+    need: &Need,
+    start: UnixMillis,
+    error: HoldError,
+) -> ApiError {
+    let zone = &app.catalogue().city.zone;
+    let refused = match error {
+        HoldError::Overloaded => return overloaded(),
+        HoldError::BeyondHorizon { last } => {
+            let detail = format!("The last bookable day is {last}.");
+            return ApiError::new(Kind::BeyondHorizon, detail).at("start");
+        }
+        HoldError::Refused(refused) => refused,
+    };
+    match refused {
+        HoldRefusal::OffGrid => {
+            let minutes = app.catalogue().office(office).unit_minutes;
+            let detail = format!("Slots of this office start every {minutes} minutes.");
+            ApiError::new(Kind::StartOffGrid, detail).at("start")
+        }
+        HoldRefusal::Past => ApiError::new(Kind::StartInPast, "Choose a later one.").at("start"),
+        HoldRefusal::TooSoon { earliest } => {
+            let detail = format!("The earliest is {}.", texts::time(zone, earliest));
+            ApiError::new(Kind::StartTooSoon, detail).at("start")
+        }
+        HoldRefusal::Closed => {
+            let detail = "No counter for these services is open for all of that time.";
+            ApiError::new(Kind::OfficeClosed, detail).at("start")
+        }
+        HoldRefusal::Sealed { until } => {
+            let detail = format!("They are released at {}.", texts::time(zone, until));
+            ApiError::new(Kind::NotReleased, detail).at("start")
+        }
+        HoldRefusal::Taken => {
+            let others = alternatives(app, now, caller, office, need, start);
+            ApiError::new(Kind::SlotTaken, "Choose another one.").or_else_at(others)
+        }
+        HoldRefusal::Full => ApiError::new(Kind::NothingFree, "Choose another day."),
+    }
+}
+
+/// The free starts nearest to the one that was asked for, at the same office.
+fn alternatives(
+    app: &App,
+    now: UnixMillis,
+    caller: Caller,
+    office: OfficeIndex,
+    need: &Need,
+    start: UnixMillis,
+) -> Vec<Alternative> {
+    let catalogue = app.catalogue();
+    let any_time = vec![(Weekdays::ALL, Hours::ALL_DAY)];
+    let days = app.engine.date_of(start).series(jiff::Span::new().days(1));
+    let mut found = Vec::new();
+    for date in days.take(ALTERNATIVE_DAYS_MAX) {
+        let offices = [(office, *need)];
+        let mut free = candidates(app, now, caller, &offices, &any_time, date);
+        free.sort_by_key(|(free, ..)| (*free - start).0.abs());
+        found.extend(free.into_iter().map(|(free, ..)| Alternative {
+            office: catalogue.office(office).id.clone(),
+            start: texts::time(&catalogue.city.zone, free),
+        }));
+        if found.len() >= ALTERNATIVES_MAX {
+            break;
+        }
+    }
+    found.truncate(ALTERNATIVES_MAX);
+    found
+}
+
+/// Extend a hold.
+///
+/// Once per hold, by the office's hold time.
+#[utoipa::path(
+    post, path = "/holds/{id}/extend", tag = "Holds",
+    params(("id" = String, Path, description = "The hold's id")),
+    security(("token" = [])),
+    responses(
+        (status = 200, body = Hold),
+        (status = 404, body = morgenruh_wire::Problem, content_type = "application/problem+json"),
+        (status = 409, description = "hold-expired, hold-used, already-extended",
+         body = morgenruh_wire::Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn extend(
+    State(app): State<AppState>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<axum::Json<Hold>, ApiError> {
+    let token = token(&id, &headers)?;
+    let view = app
+        .engine
+        .extend(clock::now(), token)
+        .map_err(|refusal| match refusal {
+            ExtendRefusal::Unusable(reason) => unusable(reason),
+            ExtendRefusal::AlreadyExtended => {
+                ApiError::new(Kind::AlreadyExtended, "A hold can be extended once.")
+            }
+        })?;
+    Ok(axum::Json(to_wire(&app, &view)))
+}
+
+/// Give a held seat back.
+#[utoipa::path(
+    delete, path = "/holds/{id}", tag = "Holds",
+    params(("id" = String, Path, description = "The hold's id")),
+    security(("token" = [])),
+    responses(
+        (status = 204, description = "The seat is free again"),
+        (status = 404, body = morgenruh_wire::Problem, content_type = "application/problem+json"),
+        (status = 409, body = morgenruh_wire::Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn release(
+    State(app): State<AppState>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<StatusCode, ApiError> {
+    let token = token(&id, &headers)?;
+    app.engine.release(clock::now(), token).map_err(unusable)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The hold's token, which must be the one of the hold in the path.
+fn token(id: &str, headers: &HeaderMap) -> Result<HoldToken, ApiError> {
+    let token: HoldToken = bearer(headers)?
+        .parse()
+        .map_err(|_| unusable(HoldUse::Foreign))?;
+    if token.id.to_string() != id {
+        return Err(unusable(HoldUse::Foreign));
+    }
+    Ok(token)
+}
+
+/// Why a hold cannot be used, for whoever tried.
+pub(crate) fn unusable(reason: HoldUse) -> ApiError {
+    match reason {
+        HoldUse::Gone => ApiError::new(
+            Kind::HoldExpired,
+            "It has expired or was released. Choose a new slot.",
+        ),
+        HoldUse::Foreign => {
+            ApiError::new(Kind::HoldUnknown, "The token does not belong to a hold.")
+        }
+        HoldUse::Spent => ApiError::new(
+            Kind::HoldUsed,
+            "A hold becomes one booking, with one request.",
+        ),
+        HoldUse::Pending => ApiError::new(
+            Kind::ConfirmationPending,
+            "Send the same request again in a moment.",
+        ),
+    }
+}

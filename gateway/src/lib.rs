@@ -1,0 +1,22 @@
+//! The service `morgenruh`: HTTP in front of the engine.
+//!
+//! A request runs one way: [`listener`] → [`middleware`] → [`router`] → a handler, which asks the
+//! engine and, where something is acknowledged, waits for the ledger's receipt.
+
+pub mod app;
+pub mod availability;
+pub mod clock;
+pub mod commands;
+mod contact;
+mod extract;
+mod handlers;
+pub mod idempotency;
+mod invitation;
+pub mod listener;
+pub mod middleware;
+mod needs;
+mod problem;
+pub mod router;
+pub mod service_keys;
+pub mod settings;
+mod texts;

@@ -1,0 +1,75 @@
+//! Accepting connections, with a bound on how many and on how long a client may take to speak.
+//!
+//! `axum::serve` sets no timer, so a client that sends nothing is never let go, and it has no
+//! bound on connections; therefore the loop is our own.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+
+/// Pause after the system refused to accept, e.g. for lack of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// Largest request head, in bytes.
+const HEAD_BYTES_MAX: usize = 16 * 1024;
+
+/// Bounds of a listener.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    pub connections_max: usize,
+    /// Time for a client to send its request head; also how long an idle connection is kept.
+    pub header_timeout: Duration,
+    /// Time that running requests get at the end.
+    pub drain: Duration,
+}
+
+/// Serves until `stop` says so, then lets running requests finish. Returns whether all did.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    options: Options,
+    mut stop: watch::Receiver<bool>,
+) -> bool {
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(options.header_timeout)
+        .max_buf_size(HEAD_BYTES_MAX);
+    let places = Arc::new(Semaphore::new(options.connections_max));
+    let graceful = GracefulShutdown::new();
+    loop {
+        let place = Arc::clone(&places).acquire_owned();
+        let accept = async { (place.await, listener.accept().await) };
+        let (place, accepted) = tokio::select! {
+            next = accept => next,
+            _ = stop.wait_for(|stop| *stop) => break,
+        };
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        // An answer is one small write; waiting for more would only delay it.
+        let _ = stream.set_nodelay(true);
+        let service = TowerToHyperService::new(router.clone());
+        let connection = http.serve_connection(TokioIo::new(stream), service);
+        let connection = graceful.watch(connection);
+        tokio::spawn(async move {
+            // Errors are the client's: it went away, or did not speak HTTP.
+            let _ = connection.await;
+            drop(place);
+        });
+    }
+    drop(listener);
+    tokio::time::timeout(options.drain, graceful.shutdown())
+        .await
+        .is_ok()
+}

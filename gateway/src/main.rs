@@ -1,0 +1,124 @@
+//! One binary, several roles.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use morgenruh::commands;
+
+/// Gives out a city's appointments, fairly and provably.
+///
+/// Exit codes: 0 done, 1 a check failed, 2 bad usage or configuration.
+#[derive(Parser)]
+#[command(name = "morgenruh", version, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve the API and the pages.
+    ///
+    /// When it is ready, one line goes to standard output:
+    /// `ready listen=… admin=… offices=… recovered_bookings=…`. Everything else is log, on standard
+    /// error; MORGENRUH_LOG sets its level (error, warn, info, debug). SIGTERM or SIGINT lets
+    /// running requests finish and ends the service.
+    Serve {
+        /// Folder of the city's configuration.
+        #[arg(long, env = "MORGENRUH_CONFIG", default_value = "config/duesseldorf")]
+        config: PathBuf,
+        /// Folder of the data; made if it does not exist.
+        #[arg(long, env = "MORGENRUH_DATA", default_value = "data")]
+        data: PathBuf,
+        /// Address of the public listener; port 0 takes a free one.
+        #[arg(long)]
+        listen: Option<SocketAddr>,
+        /// Address of the listener for staff and operations; port 0 takes a free one.
+        #[arg(long)]
+        admin_listen: Option<SocketAddr>,
+        /// For a first look: release the next sealed day after so many seconds.
+        ///
+        /// At every office whose slots are sealed until a release, the first day that is still
+        /// wholly sealed is released then, instead of at its own time.
+        #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "45",
+              value_parser = clap::value_parser!(u32).range(1..=3600))]
+        demo: Option<u32>,
+    },
+    /// Check a city's configuration and report every error at once.
+    Check {
+        /// Folder of the city's configuration.
+        dir: PathBuf,
+        /// Print the effective configuration.
+        #[arg(long)]
+        dump: bool,
+    },
+    /// Turn somebody else's data into a configuration.
+    Import {
+        #[command(subcommand)]
+        format: Import,
+    },
+    /// Re-check a data directory: each seat once, facts and tables agree, counts add up.
+    ///
+    /// Changes nothing; the service may be running.
+    Verify {
+        /// Folder of the data.
+        dir: PathBuf,
+    },
+}
+
+#[derive(Subcommand)]
+enum Import {
+    /// A DLDB export, as Berlin and Munich publish them.
+    Dldb {
+        /// The services file.
+        services: PathBuf,
+        /// The locations file.
+        locations: PathBuf,
+        /// Folder to write; must not exist.
+        #[arg(long, default_value = "imported")]
+        out: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    match Arguments::parse().command {
+        Command::Serve {
+            config,
+            data,
+            listen,
+            admin_listen,
+            demo,
+        } => {
+            let demo_s = demo;
+            commands::serve::serve(commands::serve::Options {
+                config,
+                data,
+                listen,
+                admin_listen,
+                demo_s,
+            })
+        }
+        Command::Check { dir, dump } => commands::check::check(&dir, dump),
+        Command::Import {
+            format:
+                Import::Dldb {
+                    services,
+                    locations,
+                    out,
+                },
+        } => commands::import::import_dldb(&services, &locations, &out),
+        Command::Verify { dir } => commands::verify::verify(&dir),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,179 @@
+//! Every error the API gives: RFC 9457 problems with stable types.
+//!
+//! The public text says what the client can do. What only operators may know goes to the log.
+
+use std::borrow::Cow;
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use morgenruh_wire::{Alternative, Problem};
+
+macro_rules! kinds {
+    ($($name:ident $slug:literal $status:ident $title:literal)*) => {
+        /// The kinds of problem. Their slugs are part of the API and never change meaning.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum Kind { $($name),* }
+
+        impl Kind {
+            pub(crate) const ALL: &[Kind] = &[$(Kind::$name),*];
+
+            pub(crate) fn slug(self) -> &'static str {
+                match self { $(Kind::$name => $slug),* }
+            }
+
+            pub(crate) fn status(self) -> StatusCode {
+                match self { $(Kind::$name => StatusCode::$status),* }
+            }
+
+            pub(crate) fn title(self) -> &'static str {
+                match self { $(Kind::$name => $title),* }
+            }
+        }
+    };
+}
+
+kinds! {
+    MalformedJson         "malformed-json"          BAD_REQUEST            "The body is not JSON"
+    InvalidRequest        "invalid-request"         UNPROCESSABLE_ENTITY   "The body is not of the expected form"
+    InvalidQuery          "invalid-query"           BAD_REQUEST            "The query string is not understood"
+    UnsupportedMediaType  "unsupported-media-type"  UNSUPPORTED_MEDIA_TYPE "The body must be application/json"
+    BodyTooLarge          "body-too-large"          PAYLOAD_TOO_LARGE      "The body is too large"
+    UnknownOffice         "unknown-office"          UNPROCESSABLE_ENTITY   "There is no such office"
+    UnknownService        "unknown-service"         UNPROCESSABLE_ENTITY   "There is no such service"
+    ServiceNotOffered     "service-not-offered"     UNPROCESSABLE_ENTITY   "The office does not offer this service"
+    ServicesInvalid       "services-invalid"        UNPROCESSABLE_ENTITY   "The list of services is empty, too long or repeats itself"
+    QuantityOutOfRange    "quantity-out-of-range"   UNPROCESSABLE_ENTITY   "The quantity is 0 or too large"
+    NotCombinable         "services-not-combinable" UNPROCESSABLE_ENTITY   "These services cannot be booked together"
+    VisitTooLong          "visit-too-long"          UNPROCESSABLE_ENTITY   "The visit would be too long"
+    StartOffGrid          "start-off-grid"          UNPROCESSABLE_ENTITY   "No slot starts at this time"
+    StartInPast           "start-in-past"           UNPROCESSABLE_ENTITY   "The start is over"
+    StartTooSoon          "start-too-soon"          UNPROCESSABLE_ENTITY   "The start is too near"
+    BeyondHorizon         "beyond-horizon"          UNPROCESSABLE_ENTITY   "The day is too far ahead"
+    OfficeClosed          "office-closed"           UNPROCESSABLE_ENTITY   "The office is closed then"
+    NotReleased           "not-released"            CONFLICT               "These slots are not released yet"
+    SlotTaken             "slot-taken"              CONFLICT               "Somebody else was faster"
+    NothingFree           "nothing-free"            CONFLICT               "Nothing that fits is free"
+    HoldUnknown           "hold-unknown"            NOT_FOUND              "There is no such hold"
+    HoldExpired           "hold-expired"            CONFLICT               "The hold is over"
+    HoldUsed              "hold-used"               CONFLICT               "The hold has become a booking"
+    AlreadyExtended       "already-extended"        CONFLICT               "The hold was extended before"
+    BookingUnknown        "booking-unknown"         NOT_FOUND              "There is no such booking"
+    BookingCancelled      "booking-cancelled"       CONFLICT               "The booking is cancelled"
+    TooManyMoves          "too-many-moves"          CONFLICT               "The booking was moved too often"
+    NameInvalid           "name-invalid"            UNPROCESSABLE_ENTITY   "The name cannot be used"
+    EmailInvalid          "email-invalid"           UNPROCESSABLE_ENTITY   "The e-mail address cannot be used"
+    PhoneInvalid          "phone-invalid"           UNPROCESSABLE_ENTITY   "The telephone number is missing or cannot be used"
+    AnswerInvalid         "answer-invalid"          UNPROCESSABLE_ENTITY   "An answer is missing or cannot be used"
+    TokenMissing          "token-missing"           UNAUTHORIZED           "The Authorization header is missing"
+    ServiceKeyInvalid     "service-key-invalid"     UNAUTHORIZED           "The service key is not known"
+    KeyInvalid            "idempotency-key-invalid" BAD_REQUEST            "The Idempotency-Key cannot be used"
+    KeyReused             "idempotency-key-reused"  UNPROCESSABLE_ENTITY   "The Idempotency-Key belongs to another request"
+    InProgress            "request-in-progress"     CONFLICT               "The same request is being worked on"
+    ConfirmationPending   "confirmation-pending"    SERVICE_UNAVAILABLE    "The change is still being written"
+    LedgerUnavailable     "ledger-unavailable"      SERVICE_UNAVAILABLE    "Nothing can be confirmed at the moment"
+    Overloaded            "overloaded"              SERVICE_UNAVAILABLE    "Too much at once"
+    TimedOut              "timed-out"               SERVICE_UNAVAILABLE    "This took too long"
+    NotFound              "not-found"               NOT_FOUND              "There is nothing here"
+    MethodNotAllowed      "method-not-allowed"      METHOD_NOT_ALLOWED     "This method is not allowed here"
+    Internal              "internal-error"          INTERNAL_SERVER_ERROR  "Something is wrong on our side"
+}
+
+/// Seconds after which a client that was refused for now may try again.
+const RETRY_AFTER_S: u32 = 2;
+
+/// An error on its way to the client.
+#[derive(Debug)]
+pub(crate) struct ApiError {
+    kind: Kind,
+    detail: Cow<'static, str>,
+    field: Option<String>,
+    alternatives: Vec<Alternative>,
+    retry_after_s: Option<u32>,
+}
+
+impl ApiError {
+    pub(crate) fn new(kind: Kind, detail: impl Into<Cow<'static, str>>) -> ApiError {
+        let again = matches!(
+            kind.status(),
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS
+        ) || kind == Kind::InProgress;
+        ApiError {
+            kind,
+            detail: detail.into(),
+            field: None,
+            alternatives: Vec::new(),
+            retry_after_s: again.then_some(RETRY_AFTER_S),
+        }
+    }
+
+    /// Names the field of the request that is meant.
+    pub(crate) fn at(mut self, field: impl Into<String>) -> ApiError {
+        self.field = Some(field.into());
+        self
+    }
+
+    pub(crate) fn or_else_at(mut self, alternatives: Vec<Alternative>) -> ApiError {
+        self.alternatives = alternatives;
+        self
+    }
+
+    #[cfg(test)]
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let problem = Problem {
+            type_: format!("/problems/{}", self.kind.slug()),
+            title: self.kind.title().to_owned(),
+            status: self.kind.status().as_u16(),
+            detail: self.detail.into_owned(),
+            field: self.field,
+            alternatives: self.alternatives,
+        };
+        let body = serde_json::to_vec(&problem).expect("a problem is always JSON");
+        let mut response = (self.kind.status(), body).into_response();
+        let headers = response.headers_mut();
+        let media_type = HeaderValue::from_static("application/problem+json");
+        headers.insert(header::CONTENT_TYPE, media_type);
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(seconds) = self.retry_after_s {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn slugs_are_unique_and_plain() {
+        let slugs: HashSet<&str> = Kind::ALL.iter().map(|kind| kind.slug()).collect();
+        assert_eq!(slugs.len(), Kind::ALL.len());
+        for slug in slugs {
+            assert!(
+                slug.bytes()
+                    .all(|byte| byte.is_ascii_lowercase() || byte == b'-'),
+                "{slug}"
+            );
+        }
+    }
+
+    #[test]
+    fn whoever_is_refused_for_now_is_told_when_to_come_back() {
+        for kind in Kind::ALL {
+            let response = ApiError::new(*kind, "").into_response();
+            let told = response.headers().contains_key(header::RETRY_AFTER);
+            assert!(
+                told || response.status() != StatusCode::SERVICE_UNAVAILABLE,
+                "{kind:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! The table of contents of the service: which address answers what.
+
+use axum::Router;
+use axum::routing::get;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::{Modify, OpenApi};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::app::AppState;
+use crate::handlers::{
+    availability, bookings, catalogue, documentation, health, holds, start_page,
+};
+use crate::middleware::{self, Bounds};
+use crate::problem::{ApiError, Kind};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Morgenruh",
+        description = "Gives out a city's appointments, fairly and provably.\n\nThe usual course: \
+                       look at the catalogue, ask for availability, hold a seat, turn the hold \
+                       into a booking. Errors are problems (RFC 9457) with stable types.",
+        license(name = "EUPL-1.2", identifier = "EUPL-1.2"),
+    ),
+    modifiers(&Security),
+    tags(
+        (name = "Catalogue", description = "Offices and services"),
+        (name = "Availability", description = "What is bookable"),
+        (name = "Holds", description = "A seat for some minutes"),
+        (name = "Bookings", description = "A seat for good"),
+    )
+)]
+struct Document;
+
+struct Security;
+
+impl Modify for Security {
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        let components = openapi.components.get_or_insert_with(Default::default);
+        let bearer = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some("A hold's `token`, or a booking's `manage_token`"))
+            .build();
+        components.add_security_scheme("token", SecurityScheme::Http(bearer));
+    }
+}
+
+/// The API below `/api/v1` and its description.
+fn api() -> (Router<AppState>, utoipa::openapi::OpenApi) {
+    let calls = OpenApiRouter::new()
+        // Catalogue
+        .routes(routes!(catalogue::offices))
+        .routes(routes!(catalogue::services))
+        // Citizens
+        .routes(routes!(availability::availability))
+        .routes(routes!(holds::create))
+        .routes(routes!(holds::extend))
+        .routes(routes!(holds::release))
+        .routes(routes!(bookings::confirm))
+        .routes(routes!(bookings::show, bookings::cancel))
+        .routes(routes!(bookings::relocate))
+        .routes(routes!(bookings::calendar));
+    OpenApiRouter::with_openapi(Document::openapi())
+        .nest("/api/v1", calls)
+        .split_for_parts()
+}
+
+/// The OpenAPI document, as JSON.
+pub fn openapi() -> String {
+    let (_, document) = api();
+    document
+        .to_pretty_json()
+        .expect("a description of types is always JSON")
+}
+
+/// Everything on the public listener.
+pub fn public(app: AppState) -> Router {
+    let (api, _) = api();
+    let bounds = bounds(&app);
+    let router = api
+        .route("/", get(start_page::start_page))
+        .route("/api/docs", get(documentation::page))
+        .route("/api/openapi.json", get(documentation::openapi))
+        .route("/problems/{slug}", get(documentation::problem))
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz));
+    middleware::wrap(with_fallbacks(router).with_state(app), bounds)
+}
+
+/// Everything on the listener for staff and operations.
+pub fn admin(app: AppState) -> Router {
+    let bounds = bounds(&app);
+    let router = Router::new()
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz_in_detail))
+        .route("/admin/conflicts", get(health::conflicts));
+    middleware::wrap(with_fallbacks(router).with_state(app), bounds)
+}
+
+fn with_fallbacks(router: Router<AppState>) -> Router<AppState> {
+    router
+        .fallback(|| async { ApiError::new(Kind::NotFound, "See /api/docs.") })
+        .method_not_allowed_fallback(|| async {
+            ApiError::new(Kind::MethodNotAllowed, "See /api/docs.")
+        })
+}
+
+fn bounds(app: &AppState) -> Bounds {
+    let server = &app.settings.server;
+    Bounds {
+        timeout: std::time::Duration::from_millis(server.request_timeout_ms),
+        body_bytes_max: server.body_bytes_max,
+    }
+}
