@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# Replays the Düsseldorf morning against a service of its own: free ports, data that is thrown
+# away. Exit code and verdict are those of the load tool. PEOPLE and SPEED can be set.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+data=$(mktemp -d)
+service=
+finish() {
+    if [ -n "$service" ]; then
+        kill "$service" 2>/dev/null && wait "$service" || true
+    fi
+    rm -rf "$data"
+}
+trap finish EXIT
+
+speed=${SPEED:-40}
+# The curve begins 900 s before the release.
+target/release/morgenruh serve --config config/duesseldorf --data "$data/data" \
+    --listen 127.0.0.1:0 --admin-listen 127.0.0.1:0 --demo $((900 / speed + 3)) \
+    >"$data/ready" 2>"$data/log" &
+service=$!
+
+until address=$(sed -n 's/^ready listen=\([^ ]*\) .*/\1/p' "$data/ready") && [ -n "$address" ]; do
+    if ! kill -0 "$service" 2>/dev/null; then
+        cat "$data/log" >&2
+        exit 2
+    fi
+    sleep 0.05
+done
+
+verdict=0
+target/release/morgenruh-loadtest morning --base-url "http://$address" \
+    --people "${PEOPLE:-6500}" --speed "$speed" --report target/morning.json || verdict=$?
+
+kill "$service" && wait "$service" || true
+service=
+target/release/morgenruh verify "$data/data" || verdict=1
+exit "$verdict"

@@ -1,0 +1,153 @@
+//! The command line. Its `--help` is the manual.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::client::BaseUrl;
+
+/// Tries a city's morning before it happens.
+///
+/// Speaks to a running Morgenruh over its public API only, as citizens' browsers would, and judges
+/// from outside whether every promise was kept.
+///
+/// Exit codes: 0 the verdict holds · 1 it fails · 2 bad usage, or the service cannot be reached.
+#[derive(Debug, Parser)]
+#[command(name = "morgenruh-loadtest", version)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    Morning(MorningArgs),
+    Storm(StormArgs),
+    Readback(ReadbackArgs),
+}
+
+/// Where the service is, and how hard it may be asked.
+#[derive(Debug, Args)]
+pub struct ServiceArgs {
+    /// Base URL of the service, http only: run the tool behind the place where TLS ends.
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
+    pub base_url: BaseUrl,
+    /// Connections open at once; a citizen without one waits, and the wait counts as latency.
+    #[arg(long, value_name = "N", default_value_t = 256,
+          value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    pub connections: u32,
+    /// File with a service key, sent with every request: one for tests shows offices under test.
+    #[arg(long, value_name = "FILE")]
+    pub service_key_file: Option<PathBuf>,
+}
+
+/// Plays the minutes around a release: people arrive on the scenario's curve whether or not the
+/// service keeps up, look, reload, hold, confirm, cancel.
+///
+/// The curve is aligned to the next release that the service announces within five minutes (or
+/// within the curve's own lead). Without one, everything is taken to be open. Afterwards every
+/// acknowledged booking is read back. The person data are made up; use a test system, since the
+/// bookings stay.
+#[derive(Debug, Args)]
+pub struct MorningArgs {
+    #[command(flatten)]
+    pub service: ServiceArgs,
+    /// People who come [default: the scenario's normal morning].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub people: Option<u32>,
+    /// Divides every time of the scenario: 1 is a real morning of 45 minutes, 40 about a minute.
+    #[arg(long, value_name = "FACTOR", default_value_t = 1.0, value_parser = speed)]
+    pub speed: f64,
+    /// Determines who comes when, for what, and what they do.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Another morning than the one built in.
+    #[arg(long, value_name = "FILE")]
+    pub scenario: Option<PathBuf>,
+    /// Writes the report as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// Only these offices.
+    #[arg(long, value_name = "ID,ID", value_delimiter = ',')]
+    pub offices: Vec<String>,
+}
+
+/// Holds and confirms as fast as the service answers, and appends each acknowledged booking to a
+/// record, one JSON line each.
+///
+/// Ends when time is up, when everything is sold out, or, just as cleanly, when the service goes
+/// away: then `readback` against the restarted service tells whether it kept its word. A record
+/// holds the right to manage its bookings: treat it as a secret.
+#[derive(Debug, Args)]
+pub struct StormArgs {
+    #[command(flatten)]
+    pub service: ServiceArgs,
+    /// Clients that ask at the same time.
+    #[arg(long, value_name = "N", default_value_t = 64,
+          value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    pub clients: u32,
+    /// How long, in seconds.
+    #[arg(long, value_name = "N", default_value_t = 10,
+          value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub seconds: u64,
+    /// File to which acknowledged bookings are appended.
+    #[arg(long, value_name = "FILE")]
+    pub record: PathBuf,
+    /// Determines which client asks for what.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Only these offices.
+    #[arg(long, value_name = "ID,ID", value_delimiter = ',')]
+    pub offices: Vec<String>,
+}
+
+/// Asks for every booking of a record, and fails if one is missing, changed or given out twice.
+#[derive(Debug, Args)]
+pub struct ReadbackArgs {
+    #[command(flatten)]
+    pub service: ServiceArgs,
+    /// File that `storm` wrote.
+    #[arg(long, value_name = "FILE")]
+    pub record: PathBuf,
+}
+
+/// Slowest and fastest pace of a morning.
+const SPEED_BOUNDS: [f64; 2] = [0.01, 10_000.0];
+
+fn speed(text: &str) -> Result<f64, String> {
+    let [least, most] = SPEED_BOUNDS;
+    match text.parse() {
+        Ok(speed) if (least..=most).contains(&speed) => Ok(speed),
+        _ => Err(format!("must be a number within {least} and {most}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+        let cli = Cli::try_parse_from([
+            "morgenruh-loadtest",
+            "morning",
+            "--speed",
+            "40",
+            "--offices",
+            "bilk,rath",
+        ]);
+        match cli.unwrap().command {
+            Command::Morning(args) => {
+                assert_eq!(
+                    (args.speed, args.offices.len(), args.people),
+                    (40.0, 2, None)
+                );
+            }
+            other => panic!("{other:?}"),
+        }
+        assert!(Cli::try_parse_from(["morgenruh-loadtest", "morning", "--speed", "0"]).is_err());
+    }
+}

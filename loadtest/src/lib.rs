@@ -1,0 +1,29 @@
+//! The load tool of Morgenruh: a city's morning, tried before it happens.
+//!
+//! Citizens arrive on a curve that does not wait for answers ([`arrivals`]), do what people do
+//! ([`plan`], [`citizen`]), and are served over the public API only ([`client`], [`api`]). What
+//! they were promised is written down ([`record`]), and when they have gone home every promise is
+//! held against what the service says then ([`readback`], [`verdict`], [`report`]).
+//!
+//! The tool shares the wire types with the gateway and nothing else: it must not be able to share
+//! a mistake.
+
+pub mod api;
+pub mod arrivals;
+pub mod citizen;
+pub mod city;
+pub mod cli;
+pub mod client;
+pub mod clock;
+pub mod dice;
+pub mod measure;
+pub mod morning;
+pub mod plan;
+pub mod progress;
+pub mod readback;
+pub mod record;
+pub mod report;
+pub mod run;
+pub mod scenario;
+pub mod storm;
+pub mod verdict;
