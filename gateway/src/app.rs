@@ -24,6 +24,8 @@ pub struct App {
     pub service_keys: ServiceKeys,
     /// The OpenAPI document, as JSON.
     pub openapi: String,
+    /// The same as a page for people.
+    pub documentation: String,
 }
 
 impl App {

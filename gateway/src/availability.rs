@@ -17,7 +17,7 @@ use jiff::tz::TimeZone;
 use morgenruh_engine::rules::calendar::{DayPlan, UNIT_MINUTES, instant_of};
 use morgenruh_engine::rules::catalogue::{Channel, OfficeIndex};
 use morgenruh_engine::rules::cells::CounterSet;
-use morgenruh_engine::rules::day::Starts;
+use morgenruh_engine::rules::day::{Start, Starts};
 use morgenruh_engine::rules::need::Need;
 use morgenruh_engine::rules::time::UnixMillis;
 use morgenruh_engine::shell::engine::Engine;
@@ -46,7 +46,10 @@ struct FragmentKey {
     counters: CounterSet,
 }
 
-struct Fragment {
+/// What one office's day has for one kind of need.
+pub(crate) struct Fragment {
+    /// The bookable starts, soonest first.
+    pub(crate) starts: Vec<UnixMillis>,
     /// Empty when the office is closed on that day.
     json: String,
     changes: u64,
@@ -120,9 +123,6 @@ impl Availability {
                 break;
             }
             for (office, need) in &question.offices {
-                if date > engine.horizon(now, engine.catalogue().office(*office)) {
-                    continue;
-                }
                 let channel = question.caller.channel;
                 let Some(fragment) = self.fragment(engine, now, *office, date, channel, need)
                 else {
@@ -150,7 +150,8 @@ impl Availability {
         answer
     }
 
-    fn fragment(
+    /// One office's day, rendered again only if it changed. None outside of what can be booked.
+    pub(crate) fn fragment(
         &self,
         engine: &Engine,
         now: UnixMillis,
@@ -159,6 +160,9 @@ impl Availability {
         channel: Channel,
         need: &Need,
     ) -> Option<Arc<Fragment>> {
+        if date > engine.horizon(now, engine.catalogue().office(office)) {
+            return None;
+        }
         let shard = engine.shard(office, date)?;
         let Need {
             units, counters, ..
@@ -177,22 +181,18 @@ impl Availability {
             return Some(Arc::clone(&known));
         }
         let catalogue = engine.catalogue();
-        let (starts, json) = shard.decide(|day| {
-            let starts = day.starts(now, channel, need);
-            let id = &catalogue.office(office).id;
-            let json = render(id, day.plan(), &catalogue.city.zone, &starts);
-            (starts, json)
+        let id = &catalogue.office(office).id;
+        let fragment = shard.decide(|day| {
+            let found = day.starts(now, channel, need);
+            let instant = |start: &Start| day.plan().instant(start.unit);
+            Fragment {
+                starts: found.starts.iter().map(instant).collect(),
+                json: render(id, day.plan(), &catalogue.city.zone, &found),
+                changes: found.changes,
+                valid_until: found.valid_until,
+            }
         });
-        let Starts {
-            changes,
-            valid_until,
-            ..
-        } = starts;
-        let fragment = Arc::new(Fragment {
-            json,
-            changes,
-            valid_until,
-        });
+        let fragment = Arc::new(fragment);
         if self.fragments.len() >= FRAGMENTS_MAX {
             self.fragments.clear();
         }

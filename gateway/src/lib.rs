@@ -17,6 +17,7 @@ pub mod middleware;
 mod needs;
 mod problem;
 pub mod router;
+mod search;
 pub mod service_keys;
 pub mod settings;
 mod texts;

@@ -24,6 +24,7 @@ use super::city_files::{CityFilesError, read_city_files};
 use crate::app::{App, AppState};
 use crate::availability::Availability;
 use crate::clock;
+use crate::handlers::documentation;
 use crate::idempotency::Idempotency;
 use crate::listener;
 use crate::router;
@@ -127,12 +128,14 @@ fn run(options: &Options) -> Result<(), StartError> {
     ));
     let recovered = engine.recover(now, stored)?;
 
+    let openapi = router::openapi();
     let app = Arc::new(App {
         availability: Availability::new(settings.availability.answers_max),
         engine,
         idempotency,
         service_keys,
-        openapi: router::openapi(),
+        documentation: documentation::render(&openapi),
+        openapi,
         settings,
     });
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -180,6 +183,8 @@ async fn until_stopped(app: AppState, recovered: &Recovered) -> Result<bool, Sta
     let server = &app.settings.server;
     let public = bind(server.listen).await?;
     let admin = bind(server.admin_listen).await?;
+    // Before anybody is told that it is ready: a signal from then on must find us listening.
+    let termination = termination()?;
     announce(&app, recovered, public.local_addr()?, admin.local_addr()?);
 
     let (stop, stopped) = watch::channel(false);
@@ -203,7 +208,7 @@ async fn until_stopped(app: AppState, recovered: &Recovered) -> Result<bool, Sta
             move || clockwork(&app, &stopped)
         })?;
 
-    termination().await?;
+    termination.await;
     tracing::info!("stopping: no new connections, running requests finish");
     let _ = stop.send(true);
     let drained = public.await.unwrap_or(false) && admin.await.unwrap_or(false);
@@ -217,14 +222,17 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
         .map_err(|error| StartError::Listen(address, error))
 }
 
-async fn termination() -> std::io::Result<()> {
+/// Registers for the signals that end the service; the future waits for one of them.
+fn termination() -> std::io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        interrupt = tokio::signal::ctrl_c() => interrupt?,
-    }
-    Ok(())
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
 }
 
 /// What happens by the clock: deadlines, days that are over, and a word when the ledger goes away

@@ -1,7 +1,5 @@
 //! The API's own documentation, from the same source as the OpenAPI document.
 
-use std::sync::LazyLock;
-
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::http::{HeaderValue, header};
@@ -10,7 +8,6 @@ use serde_json::Value;
 
 use crate::app::AppState;
 use crate::problem::{ApiError, Kind};
-use crate::router;
 
 /// `GET /api/openapi.json`
 pub(crate) async fn openapi(State(app): State<AppState>) -> Response {
@@ -28,18 +25,21 @@ pub(crate) async fn openapi(State(app): State<AppState>) -> Response {
 }
 
 /// `GET /api/docs`: the same for people, without a script.
-pub(crate) async fn page() -> Response {
-    static PAGE: LazyLock<String> = LazyLock::new(|| {
-        let document = serde_json::from_str(&router::openapi()).expect("we made it");
-        Page::of(&document)
-            .render()
-            .expect("the template writes to a string")
-    });
-    let cache = [(
-        header::CACHE_CONTROL,
-        HeaderValue::from_static("public, max-age=300"),
-    )];
-    (cache, Html(PAGE.as_str())).into_response()
+pub(crate) async fn page(State(app): State<AppState>) -> Response {
+    let cache = HeaderValue::from_static("public, max-age=300");
+    (
+        [(header::CACHE_CONTROL, cache)],
+        Html(app.documentation.clone()),
+    )
+        .into_response()
+}
+
+/// The page for people from the OpenAPI document.
+pub(crate) fn render(openapi: &str) -> String {
+    let document = serde_json::from_str(openapi).expect("the document is JSON");
+    Page::of(&document)
+        .render()
+        .expect("the template writes to a string")
 }
 
 /// `GET /problems/{slug}`: the type of a problem leads to its description.
