@@ -45,7 +45,8 @@ pub struct Seat {
 impl Seat {
     /// First unit after the seat.
     pub fn end(self) -> u16 {
-        self.start + u16::from(self.units)
+        // Ids come from outside as well, and their bits are anybody's.
+        self.start.saturating_add(u16::from(self.units))
     }
 
     pub fn overlaps(self, other: Seat) -> bool {
@@ -140,7 +141,7 @@ impl fmt::Debug for ReservationId {
             "reservation {self} (office {}, {}, counter {}, units {}..{})",
             seat.key.office,
             seat.key.day.to_date(),
-            seat.counter + 1,
+            u16::from(seat.counter) + 1,
             seat.start,
             seat.end(),
         )
@@ -317,6 +318,13 @@ mod tests {
         ] {
             assert_eq!(text.parse::<ReservationId>(), Err(Malformed));
         }
+    }
+
+    #[test]
+    fn an_id_that_nobody_gave_out_can_be_looked_at() {
+        let id = ReservationId::from_bytes([255; 16]);
+        assert_eq!(id.seat().end(), u16::MAX);
+        assert!(format!("{id:?}").contains("counter 256"));
     }
 
     #[test]

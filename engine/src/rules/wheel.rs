@@ -44,10 +44,12 @@ impl<T> Wheel<T> {
         self.len += 1;
     }
 
-    /// Takes out everything due at `now` and hands it to `fire`. When the clock was set back,
-    /// nothing fires until it has caught up.
+    /// Takes out everything due at `now` and hands it to `fire`.
     pub fn advance(&mut self, now: UnixMillis, mut fire: impl FnMut(UnixMillis, T)) {
         let now_second = second(now);
+        if now_second + 1 < self.next_second {
+            self.turn_back(now_second);
+        }
         // After a jump of more than a turn every bucket is emptied once.
         let turns_end = self.next_second + BUCKETS as i64;
         let mut not_yet = Vec::new();
@@ -68,6 +70,17 @@ impl<T> Wheel<T> {
             self.next_second += 1;
         }
         for (due, item) in not_yet {
+            self.insert(due, item);
+        }
+    }
+
+    /// Files everything anew after the clock was set back; otherwise nothing would fire until it
+    /// has caught up, and a seat could stay taken for as long as the clock had been ahead.
+    fn turn_back(&mut self, now_second: i64) {
+        let items: Vec<_> = self.buckets.iter_mut().flat_map(std::mem::take).collect();
+        self.next_second = now_second;
+        self.len = 0;
+        for (due, item) in items {
             self.insert(due, item);
         }
     }
@@ -110,6 +123,16 @@ mod tests {
         let mut wheel = Wheel::new(UnixMillis(10_000));
         wheel.insert(UnixMillis(3), 1);
         assert_eq!(fired(&mut wheel, 10_000), [1]);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_fires_in_its_own_time() {
+        let mut wheel = Wheel::new(UnixMillis(10_000_000));
+        wheel.insert(UnixMillis(10_500_000), 1);
+        assert_eq!(fired(&mut wheel, 9_000_000), [] as [u32; 0]);
+        wheel.insert(UnixMillis(9_001_000), 2);
+        assert_eq!(fired(&mut wheel, 9_001_000), [2]);
+        assert_eq!(fired(&mut wheel, 10_500_000), [1]);
     }
 
     proptest! {

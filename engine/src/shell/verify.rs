@@ -109,17 +109,15 @@ impl Check {
                     },
                     "moved" => {
                         let origin = origins.get(&id).copied();
+                        let booking = origin.and_then(|origin| alive.get_mut(&origin));
                         let successor: Option<[u8; 16]> = row.get(3)?;
-                        match (origin, successor.map(ReservationId::from_bytes)) {
-                            (Some(origin), Some(successor)) => {
+                        match (origin, booking, successor.map(ReservationId::from_bytes)) {
+                            (_, Some(booking), _) if booking.cancelled => {
+                                errors.push(format!("{id:?} was moved after it was cancelled"));
+                            }
+                            (Some(origin), Some(booking), Some(successor)) => {
+                                booking.reservation = successor;
                                 origins.insert(successor, origin);
-                                alive.insert(
-                                    origin,
-                                    Alive {
-                                        reservation: successor,
-                                        cancelled: false,
-                                    },
-                                );
                             }
                             _ => errors.push(format!("{id:?} was moved but not booked")),
                         }
@@ -150,22 +148,21 @@ impl Check {
                 let reservation = ReservationId::from_bytes(row.get(1)?);
                 let cancelled = row.get_ref(2)?.as_str()? == "cancelled";
                 let seat = reservation.seat();
-                let address: (u16, u16, u8, u16, u8) = (
+                let address: [i64; 5] = [
                     row.get(3)?,
                     row.get(4)?,
                     row.get(5)?,
                     row.get(6)?,
                     row.get(7)?,
-                );
-                if address
-                    != (
-                        seat.key.office,
-                        seat.key.day.0,
-                        seat.counter + 1,
-                        seat.start,
-                        seat.units,
-                    )
-                {
+                ];
+                let named = [
+                    i64::from(seat.key.office),
+                    i64::from(seat.key.day.0),
+                    i64::from(seat.counter) + 1,
+                    i64::from(seat.start),
+                    i64::from(seat.units),
+                ];
+                if address != named {
                     errors.push(format!("{reservation:?} does not lie where its row says"));
                 }
                 match alive.remove(&id) {

@@ -1,3 +1,15 @@
-//! Integration tests of the engine, in one binary.
+//! The engine from outside: one binary for all integration tests.
 
+#![expect(clippy::unwrap_used, reason = "a test fails where its helpers fail")]
+
+mod calendar;
 mod catalogue;
+mod day;
+mod engine;
+mod ledger;
+mod life;
+mod naive;
+mod notebook;
+mod restarts;
+mod support;
+mod threads;

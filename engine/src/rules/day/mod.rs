@@ -20,7 +20,7 @@ mod slab;
 
 use super::calendar::{Cells, DayPlan, PlannedWave};
 use super::catalogue::Channel;
-use super::cells::CounterSet;
+use super::cells::{COUNTERS_MAX, CounterSet};
 use super::ids::{DayKey, Digest, ReservationId, Seat};
 use super::need::{Need, Services};
 use super::record::{Confirmed, Contract, Position};
@@ -209,7 +209,7 @@ impl Day {
             seat.key, self.key,
             "a reservation is restored to its own day"
         );
-        let inside = usize::from(seat.end()) <= self.units.len();
+        let inside = seat.counter < COUNTERS_MAX && usize::from(seat.end()) <= self.units.len();
         if reservation.state.occupies() && (!inside || !self.is_vacant(seat)) {
             return Err(Overlap);
         }

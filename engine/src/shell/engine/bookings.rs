@@ -112,19 +112,34 @@ impl Engine {
     /// # Errors
     /// [`BookingRefusal::Unknown`], also for a wrong secret.
     pub fn booking(&self, id: ReservationId, manage: Secret) -> Result<Booking, BookingRefusal> {
-        let manage = manage.digest();
-        let look = |id: ReservationId| {
-            let (shard, _) = self.existing(id).ok_or(BookingRefusal::Unknown)?;
-            shard.decide(|day| day.booking(id, manage))
-        };
-        let (confirmed, state) = match look(id) {
-            Err(BookingRefusal::MovedTo(to)) => look(to)?,
-            found => found?,
-        };
+        let (confirmed, state) = self.find(id, manage.digest())?;
         Ok(Booking {
             confirmed,
             cancelled: matches!(state, State::Cancelled(..)),
         })
+    }
+
+    /// The booking with this id, wherever it has moved.
+    fn find(
+        &self,
+        id: ReservationId,
+        manage: Digest,
+    ) -> Result<(Confirmed, State), BookingRefusal> {
+        let look = |id: ReservationId| {
+            let (shard, _) = self.existing(id).ok_or(BookingRefusal::Unknown)?;
+            shard.decide(|day| day.booking(id, manage))
+        };
+        // It can move on after the signpost was read: then the signpost shows another way.
+        for _ in 0..=MOVES_MAX {
+            match look(id) {
+                Err(BookingRefusal::MovedTo(to)) => match look(to) {
+                    Err(BookingRefusal::Unknown) => {}
+                    found => return found,
+                },
+                found => return found,
+            }
+        }
+        Err(BookingRefusal::Unknown)
     }
 
     /// Cancels a booking. `done` is called once; repeating gets the same answer.
@@ -136,8 +151,8 @@ impl Engine {
         done: impl FnOnce(Result<Durable<Booking>, ChangeError>) + Send + 'static,
     ) {
         let manage = manage.digest();
-        let current = match self.current(id, manage) {
-            Ok(current) => current,
+        let current = match self.find(id, manage) {
+            Ok((confirmed, _)) => confirmed.id,
             Err(refusal) => return done(Err(ChangeError::Booking(refusal))),
         };
         let Some((shard, _)) = self.existing(current) else {
@@ -176,16 +191,6 @@ impl Engine {
         });
     }
 
-    /// The seat that a booking has now.
-    fn current(&self, id: ReservationId, manage: Digest) -> Result<ReservationId, BookingRefusal> {
-        let (shard, _) = self.existing(id).ok_or(BookingRefusal::Unknown)?;
-        match shard.decide(|day| day.booking(id, manage).map(|_| ())) {
-            Ok(()) => Ok(id),
-            Err(BookingRefusal::MovedTo(to)) => Ok(to),
-            Err(refusal) => Err(refusal),
-        }
-    }
-
     /// Moves a booking onto a held seat. The old seat is kept until the new one is durable.
     /// `done` is called once; repeating gets the same answer.
     pub fn move_booking(
@@ -197,8 +202,8 @@ impl Engine {
         done: impl FnOnce(Result<Durable<Booking>, ChangeError>) + Send + 'static,
     ) {
         let manage = manage.digest();
-        let from = match self.current(id, manage) {
-            Ok(from) => from,
+        let (from, origin) = match self.find(id, manage) {
+            Ok((confirmed, _)) => (confirmed.id, confirmed.contract.origin),
             Err(refusal) => return done(Err(ChangeError::Booking(refusal))),
         };
         let Some((old_shard, _)) = self.existing(from) else {
@@ -210,6 +215,8 @@ impl Engine {
         if from == token.id {
             return done(old_shard.decide(|day| moved_before(day, from, manage)));
         }
+        // Looked up before any day is locked: whoever has the map may be waiting for a day.
+        let origin_shard = self.existing(origin).map(|(shard, _)| shard);
 
         let same_day = Arc::ptr_eq(&old_shard, &new_shard);
         // Always locked in the order of their keys, so that two moves never wait for each other.
@@ -242,9 +249,6 @@ impl Engine {
             to: Box::new(confirmed.clone()),
         };
         let again = self.second_chance(office);
-        let origin_shard = self
-            .existing(confirmed.contract.origin)
-            .map(|(shard, _)| shard);
         let (old_settled, new_settled) = (Arc::clone(&old_shard), Arc::clone(&new_shard));
         let to = token.id;
         self.append_strict(
@@ -254,8 +258,8 @@ impl Engine {
             move |outcome| match outcome {
                 Ok(position) => {
                     new_settled.decide(|day| day.confirm_durable(to, position));
-                    if let Some(origin) = origin_shard {
-                        origin.decide(|day| day.redirect(confirmed.contract.origin, to));
+                    if let Some(shard) = origin_shard {
+                        shard.decide(|day| day.redirect(origin, to));
                     }
                     let outcome = MoveOutcome::Durable(position);
                     old_settled.decide(|day| day.settle_move(from, to, outcome));

@@ -75,10 +75,12 @@ impl Engine {
             )
             .map_err(HoldError::Refused)?;
         let hold = day.hold_view(id).expect("it was made a moment ago");
+        // Of the channel that gives the seat, which need not be the one that asks.
+        let channel = day.reservation(id).map_or(ask.channel, |it| it.channel);
         let fact = Fact::Held {
             id,
             services: ask.need.services,
-            channel: ask.channel,
+            channel,
             secret: ask.secret,
             deadline,
         };

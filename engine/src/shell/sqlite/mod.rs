@@ -93,6 +93,13 @@ pub fn open_database(data: &Path) -> Result<Connection, OpenError> {
     let connection = Connection::open(&path).map_err(failed)?;
     let prepare = || -> rusqlite::Result<String> {
         connection.busy_timeout(BUSY_TIMEOUT)?;
+        // Looked at first, so that the file of a newer program stays as it is.
+        if connection.table_exists(None, "meta")? {
+            let version = schema_version(&connection)?;
+            if version != SCHEMA_VERSION {
+                return Ok(version);
+            }
+        }
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "journal_size_limit", WAL_KEPT_BYTES)?;
@@ -101,17 +108,21 @@ pub fn open_database(data: &Path) -> Result<Connection, OpenError> {
             "INSERT OR IGNORE INTO meta (key, value) VALUES ('schema_version', ?1)",
             [SCHEMA_VERSION],
         )?;
-        connection.query_one(
-            "SELECT value FROM meta WHERE key = 'schema_version'",
-            [],
-            |row| row.get(0),
-        )
+        schema_version(&connection)
     };
     let version = prepare().map_err(failed)?;
     if version != SCHEMA_VERSION {
         return Err(OpenError::Version(path, version));
     }
     Ok(connection)
+}
+
+fn schema_version(connection: &Connection) -> rusqlite::Result<String> {
+    connection.query_one(
+        "SELECT value FROM meta WHERE key = 'schema_version'",
+        [],
+        |row| row.get(0),
+    )
 }
 
 impl SqliteLedger {

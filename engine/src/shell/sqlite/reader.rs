@@ -21,6 +21,7 @@ pub struct Stored {
     pub bookings: Vec<Reservation>,
     /// Holds that were not seen to end, oldest first, whatever their deadline.
     pub holds: Vec<Reservation>,
+    /// Oldest first.
     pub idempotency_keys: Vec<RememberedKey>,
 }
 
@@ -56,6 +57,9 @@ pub(super) fn read(connection: &Connection, now: UnixMillis) -> rusqlite::Result
         }
         stored.bookings.push(booking);
     }
+    stored
+        .idempotency_keys
+        .sort_unstable_by_key(|known| known.at);
     Ok(stored)
 }
 

@@ -31,6 +31,8 @@ pub(super) struct Writer {
     last: Position,
     /// Time of the last durable record: times in the ledger never go back.
     last_at: UnixMillis,
+    /// Whether the previous try may have been durable although it failed.
+    unclear: bool,
 }
 
 /// How a commit failed.
@@ -57,6 +59,7 @@ impl Writer {
             ready,
             last,
             last_at,
+            unclear: false,
         })
     }
 
@@ -68,9 +71,9 @@ impl Writer {
                 closing = self.gather(&mut batch);
             }
             match self.commit(&batch) {
-                Ok(first) => {
+                Ok((first, records)) => {
                     self.report(Health::Ready);
-                    for (position, entry) in (first.0..).zip(batch.drain(..)) {
+                    for (position, entry) in (first.0..).zip(batch.drain(..records)) {
                         if let Some(done) = entry.done {
                             done(Ok(Position(position)));
                         }
@@ -116,20 +119,32 @@ impl Writer {
         false
     }
 
-    /// Makes the batch durable and returns the position of its first record.
-    fn commit(&mut self, batch: &[Entry]) -> Result<Position, Failure> {
+    /// Makes the batch durable, or learns that the previous try has done so with its first
+    /// records. Returns the position of the first record and how many are durable.
+    fn commit(&mut self, batch: &[Entry]) -> Result<(Position, usize), Failure> {
         let first = Position(self.last.0 + 1);
-        let (last, last_at) = (Position(self.last.0 + batch.len() as u64), self.last_at);
+        let unclear = self.unclear;
+        // Until the file was read, what was unclear stays so, whatever the error.
+        let unread = |error| {
+            if unclear {
+                Failure::Unclear(error)
+            } else {
+                classify(error)
+            }
+        };
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)
-            .map_err(classify)?;
-        // The previous try may have been durable after all.
-        if newest(&transaction).map_err(classify)?.0 == last && !batch.is_empty() {
-            self.last = last;
-            return Ok(first);
+            .map_err(unread)?;
+        let (durable, durable_at) = newest(&transaction).map_err(unread)?;
+        self.unclear = false;
+        if durable > self.last {
+            let records = usize::try_from(durable.0 - self.last.0).unwrap_or(usize::MAX);
+            (self.last, self.last_at) = (durable, durable_at);
+            return Ok((first, records.min(batch.len())));
         }
-        let mut at = last_at;
+        let last = Position(self.last.0 + batch.len() as u64);
+        let mut at = self.last_at;
         let mut write = || {
             for (position, entry) in (first.0..).zip(batch) {
                 at = at.max(entry.record.at);
@@ -145,16 +160,17 @@ impl Writer {
         write().map_err(classify)?;
         transaction.commit().map_err(classify)?;
         (self.last, self.last_at) = (last, at);
-        Ok(first)
+        Ok((first, batch.len()))
     }
 
-    fn fail(&self, failure: Failure, batch: &mut Vec<Entry>) {
+    fn fail(&mut self, failure: Failure, batch: &mut Vec<Entry>) {
         let at = (self.options.clock)();
         let (reason, refused) = match failure {
             Failure::Refused(error) => (error.to_string(), true),
             Failure::Unclear(error) => (error.to_string(), false),
         };
         self.report(Health::Away { since: at, reason });
+        self.unclear |= !refused;
         if refused {
             let (waiting, relaxed) = batch.drain(..).partition(|entry| entry.done.is_some());
             *batch = relaxed;
@@ -388,4 +404,129 @@ fn services_text(services: Services) -> String {
         text.push_str(&quantity.to_string());
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Receiver, channel};
+
+    use rusqlite::ffi;
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::rules::ids::{DayKey, Seat};
+    use crate::rules::time::DayNumber;
+    use crate::shell::sqlite::{DATABASE, open_database};
+
+    const NOON: UnixMillis = UnixMillis(1_796_122_800_000);
+
+    fn writer(data: &TempDir) -> Writer {
+        let connection = open_database(data.path()).unwrap();
+        connection.busy_timeout(Duration::ZERO).unwrap();
+        let options = Options {
+            batch_max: 8,
+            queue_max: 8,
+            retry: Duration::ZERO,
+            clock: || NOON,
+        };
+        let (_, queue) = crossbeam::channel::bounded(options.queue_max);
+        let state = Arc::new(Mutex::new(Health::Ready));
+        let ready = Arc::new(AtomicBool::new(true));
+        Writer::new(connection, queue, options, state, ready).unwrap()
+    }
+
+    /// A record for which somebody waits.
+    fn entry(at: UnixMillis) -> (Entry, Receiver<Result<Position, NotKept>>) {
+        let key = DayKey {
+            office: 1,
+            day: DayNumber(9_832),
+        };
+        let seat = Seat {
+            key,
+            counter: 0,
+            start: 96,
+            units: 2,
+        };
+        let id = ReservationId::new(seat, 0, 0);
+        let fact = Fact::Released { id };
+        let (done, answer) = channel();
+        let entry = Entry {
+            record: Record { at, fact },
+            done: Some(Box::new(move |outcome| done.send(outcome).unwrap_or(()))),
+        };
+        (entry, answer)
+    }
+
+    /// What a disk that reports an error after everything was written leaves behind.
+    fn written_but_reported_lost(writer: &mut Writer, batch: &mut Vec<Entry>) {
+        let before = (writer.last, writer.last_at);
+        assert!(writer.commit(batch).is_ok());
+        (writer.last, writer.last_at) = before;
+        let error = rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_IOERR_FSYNC), None);
+        writer.fail(classify(error), batch);
+    }
+
+    /// The batch has grown by the time of the second try: what is durable is recognised, and the
+    /// rest follows it. Nobody is refused, and times do not go back.
+    #[test]
+    fn a_batch_that_was_durable_after_all_is_not_refused() {
+        let data = tempfile::tempdir().unwrap();
+        let mut writer = writer(&data);
+        let ((first, told), (second, _also)) = (entry(NOON), entry(UnixMillis(0)));
+        let mut batch = vec![first];
+        written_but_reported_lost(&mut writer, &mut batch);
+        batch.push(second);
+        assert_eq!(writer.commit(&batch).ok(), Some((Position(1), 1)));
+        batch.remove(0);
+        assert_eq!(writer.commit(&batch).ok(), Some((Position(2), 1)));
+        assert_eq!((writer.last, writer.last_at), (Position(2), NOON));
+        assert!(told.try_recv().is_err(), "only the ledger's thread answers");
+    }
+
+    /// The second try cannot even look, because the file is locked: what was unclear stays so.
+    #[test]
+    fn what_is_unclear_is_not_refused_by_another_error() {
+        let data = tempfile::tempdir().unwrap();
+        let mut writer = writer(&data);
+        let (first, told) = entry(NOON);
+        let mut batch = vec![first];
+        written_but_reported_lost(&mut writer, &mut batch);
+        let other = Connection::open(data.path().join(DATABASE)).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let Err(failure) = writer.commit(&batch) else {
+            panic!("it is locked")
+        };
+        writer.fail(failure, &mut batch);
+        assert_eq!((batch.len(), told.try_recv().is_err()), (1, true));
+        other.execute_batch("ROLLBACK").unwrap();
+        assert_eq!(writer.commit(&batch).ok(), Some((Position(1), 1)));
+    }
+    /// The disk is full: whoever waits is told so, nothing of it is kept, and when there is room
+    /// again the ledger goes on where it was.
+    #[test]
+    fn a_full_disk_refuses_and_keeps_nothing() {
+        let data = tempfile::tempdir().unwrap();
+        let mut writer = writer(&data);
+        writer
+            .connection
+            .pragma_update(None, "max_page_count", 1)
+            .unwrap();
+        let (mut batch, told): (Vec<Entry>, Vec<_>) = (0..1_000).map(|_| entry(NOON)).unzip();
+        let Err(failure) = writer.commit(&batch) else {
+            panic!("a thousand facts need room")
+        };
+        writer.fail(failure, &mut batch);
+        assert!(batch.is_empty());
+        assert!(
+            told.iter()
+                .all(|told| told.try_recv() == Ok(Err(NotKept { at: NOON })))
+        );
+        assert!(!writer.state.lock().is_ready());
+        writer
+            .connection
+            .pragma_update(None, "max_page_count", 1 << 20)
+            .unwrap();
+        let (next, _told) = entry(NOON);
+        assert_eq!(writer.commit(&[next]).ok(), Some((Position(1), 1)));
+    }
 }
