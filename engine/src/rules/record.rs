@@ -34,6 +34,11 @@ pub enum Fact {
         id: ReservationId,
         deadline: UnixMillis,
     },
+    /// An outage of the ledger gave the hold more time.
+    Stretched {
+        id: ReservationId,
+        deadline: UnixMillis,
+    },
     Released {
         id: ReservationId,
     },
@@ -117,6 +122,7 @@ impl Fact {
         match self {
             Fact::Held { id, .. }
             | Fact::Extended { id, .. }
+            | Fact::Stretched { id, .. }
             | Fact::Released { id }
             | Fact::Expired { id }
             | Fact::Cancelled { id, .. } => *id,
@@ -130,6 +136,7 @@ impl Fact {
         match self {
             Fact::Held { .. } => "held",
             Fact::Extended { .. } => "extended",
+            Fact::Stretched { .. } => "stretched",
             Fact::Released { .. } => "released",
             Fact::Expired { .. } => "expired",
             Fact::Booked(_) => "booked",

@@ -398,7 +398,8 @@ fn a_closed_ledger_takes_nothing_more() {
 }
 
 /// Another program keeps the file locked for longer than a commit waits: who asks is told no, the
-/// hold lives on, and when the file is free again it can be confirmed.
+/// hold lives on beyond its time, and when the file is free again it can be confirmed, also after
+/// a restart.
 #[test]
 fn a_locked_file_refuses_and_recovers() {
     let office = Townhall::open();
@@ -408,12 +409,16 @@ fn a_locked_file_refuses_and_recovers() {
     let refused = told(office.hall.confirm(EVENING, token, "a request"));
     assert_eq!(refused, Err(ConfirmError::LedgerAway));
     assert!(!office.ledger.health().is_ready());
+    let late = EVENING + HOLD + SECOND;
+    office.hall.engine.tick(EVENING + HOLD);
     other.execute_batch("ROLLBACK").unwrap();
     while !office.ledger.health().is_ready() {
         std::thread::yield_now();
     }
-    told(office.hall.confirm(EVENING, token, "a request")).unwrap();
-    let (office, recovered) = office.restart(EVENING);
+    let (office, recovered) = office.restart(late);
+    assert_eq!((recovered.bookings, recovered.holds), (0, 1));
+    told(office.hall.confirm(late, token, "a request")).unwrap();
+    let (office, recovered) = office.restart(late);
     assert_eq!(recovered.bookings, 1);
     assert_eq!(errors(office.data.path()), [] as [&str; 0]);
 }

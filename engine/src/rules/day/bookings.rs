@@ -70,13 +70,14 @@ impl Day {
     }
 
     /// The ledger has refused the booking: it is a hold again, for as long as it was or at least
-    /// until `deadline`.
-    pub fn confirm_refused(&mut self, id: ReservationId, deadline: UnixMillis) {
+    /// until `deadline`. Returns the deadline that now holds.
+    pub fn confirm_refused(&mut self, id: ReservationId, deadline: UnixMillis) -> UnixMillis {
         let State::Confirming(terms, _) = self.state(id) else {
             panic!("only what is confirming becomes held again: {id:?}");
         };
         let deadline = terms.deadline.max(deadline);
         self.change(id, State::Held(HoldTerms { deadline, ..terms }));
+        deadline
     }
 
     /// Looks at a booking.

@@ -213,6 +213,10 @@ impl Day {
         secret: Digest,
     ) -> Result<&mut HoldTerms, HoldUse> {
         let reservation = self.slab.get_mut(id).ok_or(HoldUse::Gone)?;
+        // A signpost that came back from the ledger no longer knows the secret of its hold.
+        if matches!(reservation.state, State::Moved { .. }) {
+            return Err(HoldUse::Spent);
+        }
         if reservation.secret != secret {
             return Err(HoldUse::Foreign);
         }

@@ -6,9 +6,9 @@ use super::Engine;
 use crate::rules::catalogue::OfficeIndex;
 use crate::rules::day::{Begun, BookingRefusal, Day, HoldUse, MoveOutcome, State};
 use crate::rules::ids::{Digest, HoldToken, ReservationId, Secret};
-use crate::rules::record::{Booked, Confirmed, Contract, Fact, Person, Position};
+use crate::rules::record::{Booked, Confirmed, Contract, Fact, Person, Position, Record};
 use crate::rules::time::{Millis, UnixMillis};
-use crate::shell::ledger::{Durable, NotKept};
+use crate::shell::ledger::{Durable, Entry, Ledger, NotKept};
 
 /// How often one booking can be moved.
 pub const MOVES_MAX: u32 = 16;
@@ -89,13 +89,14 @@ impl Engine {
         }));
         let again = self.second_chance(office);
         let settled = Arc::clone(&shard);
+        let ledger = Arc::clone(&self.ledger);
         self.append_strict(day, now, fact, move |outcome| match outcome {
             Ok(position) => {
                 settled.decide(|day| day.confirm_durable(id, position));
                 done(Ok(booking(confirmed, position)));
             }
             Err(NotKept { at }) => {
-                settled.decide(|day| day.confirm_refused(id, at + again));
+                settled.decide(|day| hold_again(day, &*ledger, id, at, again));
                 done(Err(ConfirmError::LedgerAway));
             }
         });
@@ -167,7 +168,7 @@ impl Engine {
             }
             Err(refusal) => {
                 drop(day);
-                return done(Err(ChangeError::Booking(refusal)));
+                return done(Err(ChangeError::Booking(moved_meanwhile(refusal))));
             }
         };
         let Contract {
@@ -250,6 +251,7 @@ impl Engine {
         };
         let again = self.second_chance(office);
         let (old_settled, new_settled) = (Arc::clone(&old_shard), Arc::clone(&new_shard));
+        let ledger = Arc::clone(&self.ledger);
         let to = token.id;
         self.append_strict(
             (old_day, new_day),
@@ -266,13 +268,28 @@ impl Engine {
                     done(Ok(booking(confirmed, position)));
                 }
                 Err(NotKept { at }) => {
-                    new_settled.decide(|day| day.confirm_refused(to, at + again));
+                    new_settled.decide(|day| hold_again(day, &*ledger, to, at, again));
                     old_settled.decide(|day| day.settle_move(from, to, MoveOutcome::Refused));
                     done(Err(ChangeError::LedgerAway));
                 }
             },
         );
     }
+}
+
+/// A confirmation that the ledger refused: the seat is held again, with more time.
+fn hold_again(
+    day: &mut Day,
+    ledger: &dyn Ledger,
+    id: ReservationId,
+    at: UnixMillis,
+    again: Millis,
+) {
+    let deadline = day.confirm_refused(id, at + again);
+    let fact = Fact::Stretched { id, deadline };
+    let record = Record { at, fact };
+    // If even the queue is full, the next start knows only the earlier deadline.
+    drop(ledger.append(Entry { record, done: None }));
 }
 
 fn booking(confirmed: Confirmed, position: Position) -> Durable<Booking> {
@@ -305,6 +322,14 @@ fn moved_before(
         (confirmed, State::Booked(_, position)) => Ok(booking(confirmed, position)),
         (_, State::Cancelled(..)) => Err(ChangeError::Booking(BookingRefusal::Cancelled)),
         _ => Err(ChangeError::Booking(BookingRefusal::Pending)),
+    }
+}
+
+/// A booking that was found a moment ago and is not there any more is being moved.
+fn moved_meanwhile(refusal: BookingRefusal) -> BookingRefusal {
+    match refusal {
+        BookingRefusal::Unknown | BookingRefusal::MovedTo(_) => BookingRefusal::Pending,
+        refusal => refusal,
     }
 }
 

@@ -140,8 +140,9 @@ impl Engine {
                 continue;
             };
             let mut day = shard.lock();
-            if stretch {
-                day.stretch(id, now + STRETCH_STEP);
+            if stretch && let Some(deadline) = day.stretch(id, now + STRETCH_STEP) {
+                // Kept in the ledger's queue until it is back, for the next start.
+                self.append(now, Fact::Stretched { id, deadline });
             }
             match day.expire(now, id) {
                 // Left out of the ledger when its queue is full: a hold past its deadline is

@@ -153,6 +153,7 @@ impl SqliteLedger {
             connection,
             incoming,
             options,
+            catalogue.city.zone.clone(),
             Arc::clone(&state),
             Arc::clone(&ready),
         )

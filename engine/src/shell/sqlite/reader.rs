@@ -102,6 +102,14 @@ fn booking(row: &Row<'_>) -> rusqlite::Result<Reservation> {
     })
 }
 
+/// What is known of a hold from facts later than the one being read.
+#[derive(Default)]
+struct Later {
+    ended: bool,
+    deadline: Option<UnixMillis>,
+    extended: bool,
+}
+
 /// Follows the newest facts from the end back to the oldest that can still matter: times in the
 /// ledger never go back.
 fn holds(connection: &Connection, now: UnixMillis) -> rusqlite::Result<Vec<Reservation>> {
@@ -110,8 +118,7 @@ fn holds(connection: &Connection, now: UnixMillis) -> rusqlite::Result<Vec<Reser
            FROM ledger ORDER BY position DESC",
     )?;
     let mut rows = statement.query([])?;
-    // What is known of a reservation from facts later than the one being read.
-    let mut later: HashMap<ReservationId, Option<UnixMillis>> = HashMap::new();
+    let mut later: HashMap<ReservationId, Later> = HashMap::new();
     let mut holds = Vec::new();
     while let Some(row) = rows.next()? {
         if UnixMillis(row.get(7)?) + HOLD_LIFE_MAX < now {
@@ -120,30 +127,37 @@ fn holds(connection: &Connection, now: UnixMillis) -> rusqlite::Result<Vec<Reser
         let id = ReservationId::from_bytes(row.get(1)?);
         match row.get_ref(0)?.as_str()? {
             "held" => {
+                let later = later.remove(&id).unwrap_or_default();
+                if later.ended {
+                    continue;
+                }
                 let deadline = UnixMillis(row.get(6)?);
-                let (deadline, extended) = match later.get(&id) {
-                    None => (deadline, false),
-                    Some(Some(extended)) => (*extended, true),
-                    Some(None) => continue,
+                let terms = HoldTerms {
+                    deadline: later.deadline.map_or(deadline, |later| later.max(deadline)),
+                    extended: later.extended,
                 };
                 holds.push(Reservation {
                     id,
                     channel: channel(row.get(3)?),
                     services: services(row.get_ref(4)?.as_str()?),
                     secret: Digest(row.get(5)?),
-                    state: State::Held(HoldTerms { deadline, extended }),
+                    state: State::Held(terms),
                 });
             }
-            "extended" => {
-                later.entry(id).or_insert(Some(UnixMillis(row.get(6)?)));
+            fact @ ("extended" | "stretched") => {
+                let deadline = UnixMillis(row.get(6)?);
+                let later = later.entry(id).or_default();
+                later.deadline = later.deadline.max(Some(deadline));
+                later.extended |= fact == "extended";
             }
-            "moved" => {
-                if let Some(successor) = row.get::<_, Option<[u8; 16]>>(2)? {
-                    later.insert(ReservationId::from_bytes(successor), None);
+            fact => {
+                later.entry(id).or_default().ended = true;
+                if fact == "moved"
+                    && let Some(successor) = row.get::<_, Option<[u8; 16]>>(2)?
+                {
+                    let successor = ReservationId::from_bytes(successor);
+                    later.entry(successor).or_default().ended = true;
                 }
-            }
-            _ => {
-                later.insert(id, None);
             }
         }
     }

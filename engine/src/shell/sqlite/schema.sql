@@ -18,7 +18,7 @@ CREATE TABLE IF NOT EXISTS ledger (
     channel     INTEGER, -- held: 0 public, 1 call centre, 2 walk-in
     services    TEXT,    -- held, booked, moved: number:quantity, comma separated
     secret      BLOB,    -- held: digest of the hold's secret
-    deadline_ms INTEGER  -- held, extended
+    deadline_ms INTEGER  -- held, extended, stretched
 ) STRICT;
 
 -- What became of every hold that was confirmed. A booking keeps its id when it moves.
@@ -32,6 +32,7 @@ CREATE TABLE IF NOT EXISTS bookings (
     counter         INTEGER NOT NULL,
     start_unit      INTEGER NOT NULL,
     units           INTEGER NOT NULL,
+    starts_at       TEXT    NOT NULL,        -- local, with the offset of that day
     start_ms        INTEGER NOT NULL,
     end_ms          INTEGER NOT NULL,
     channel         INTEGER NOT NULL,
@@ -70,10 +71,9 @@ CREATE TABLE IF NOT EXISTS services (
 CREATE VIEW IF NOT EXISTS appointments AS
 SELECT bookings.code,
        bookings.status,
-       offices.name                                                   AS office,
-       date('2000-01-01', '+' || bookings.day || ' days')             AS day,
-       printf('%02d:%02d', start_unit * 5 / 60, start_unit * 5 % 60)  AS start,
-       units * 5                                                      AS minutes,
+       offices.name                    AS office,
+       bookings.starts_at,
+       (end_ms - start_ms) / 60000     AS minutes,
        counter,
        bookings.services,
        persons.name,
@@ -81,7 +81,7 @@ SELECT bookings.code,
   FROM bookings
   LEFT JOIN offices ON offices.number = bookings.office
   LEFT JOIN persons ON persons.booking = bookings.id
- ORDER BY day, office, start, counter;
+ ORDER BY start_ms, office, counter;
 
 CREATE VIEW IF NOT EXISTS history AS
 SELECT position,

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crossbeam::channel::{Receiver, RecvTimeoutError};
+use jiff::tz::TimeZone;
 use parking_lot::Mutex;
 use rusqlite::{Connection, ErrorCode, TransactionBehavior, params};
 
@@ -25,6 +26,8 @@ pub(super) struct Writer {
     connection: Connection,
     queue: Receiver<Message>,
     options: Options,
+    /// The city's, for the times that people read.
+    zone: TimeZone,
     state: Arc<Mutex<Health>>,
     ready: Arc<AtomicBool>,
     /// Position of the last durable record.
@@ -46,6 +49,7 @@ impl Writer {
         connection: Connection,
         queue: Receiver<Message>,
         options: Options,
+        zone: TimeZone,
         state: Arc<Mutex<Health>>,
         ready: Arc<AtomicBool>,
     ) -> rusqlite::Result<Writer> {
@@ -55,6 +59,7 @@ impl Writer {
             connection,
             queue,
             options,
+            zone,
             state,
             ready,
             last,
@@ -148,7 +153,13 @@ impl Writer {
         let mut write = || {
             for (position, entry) in (first.0..).zip(batch) {
                 at = at.max(entry.record.at);
-                insert(&transaction, Position(position), at, &entry.record)?;
+                insert(
+                    &transaction,
+                    &self.zone,
+                    Position(position),
+                    at,
+                    &entry.record,
+                )?;
             }
             if batch.is_empty() {
                 // A write of its own, to see whether the disk is back.
@@ -219,6 +230,7 @@ fn newest(connection: &Connection) -> rusqlite::Result<(Position, UnixMillis)> {
 
 fn insert(
     connection: &Connection,
+    zone: &TimeZone,
     position: Position,
     at: UnixMillis,
     record: &Record,
@@ -241,11 +253,13 @@ fn insert(
             row.secret = Some(secret.0);
             row.deadline = Some(*deadline);
         }
-        Fact::Extended { deadline, .. } => row.deadline = Some(*deadline),
+        Fact::Extended { deadline, .. } | Fact::Stretched { deadline, .. } => {
+            row.deadline = Some(*deadline);
+        }
         Fact::Released { .. } | Fact::Expired { .. } => {}
         Fact::Booked(booked) => {
             row.services = Some(booked.confirmed.services);
-            insert_booking(connection, position, at, booked)?;
+            insert_booking(connection, zone, position, at, booked)?;
         }
         Fact::Cancelled {
             origin, sequence, ..
@@ -258,7 +272,7 @@ fn insert(
         Fact::Moved { to, .. } => {
             row.services = Some(to.services);
             row.successor = Some(to.id);
-            move_booking(connection, position, to)?;
+            move_booking(connection, zone, position, to)?;
         }
     }
     row.insert(connection)
@@ -312,17 +326,18 @@ impl LedgerRow {
 
 fn insert_booking(
     connection: &Connection,
+    zone: &TimeZone,
     position: Position,
     at: UnixMillis,
     booked: &Booked,
 ) -> rusqlite::Result<()> {
     let Confirmed { id, contract, .. } = booked.confirmed;
     let insert = "INSERT INTO bookings (id, reservation, status, code, office, day, counter,
-                                        start_unit, units, start_ms, end_ms, channel, services,
-                                        sequence, secret, manage, request, idempotency_key,
-                                        booked_at_ms, position)
+                                        start_unit, units, starts_at, start_ms, end_ms,
+                                        channel, services, sequence, secret, manage, request,
+                                        idempotency_key, booked_at_ms, position)
                   VALUES (?1, ?2, 'booked', ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14,
-                          ?15, ?16, ?17, ?18, ?19)";
+                          ?15, ?16, ?17, ?18, ?19, ?20)";
     let seat = id.seat();
     connection.prepare_cached(insert)?.execute(params![
         contract.origin.to_bytes(),
@@ -333,6 +348,7 @@ fn insert_booking(
         seat.counter + 1,
         seat.start,
         seat.units,
+        local(zone, booked.confirmed.start),
         booked.confirmed.start.0,
         booked.confirmed.end.0,
         booked.confirmed.channel as u8,
@@ -361,14 +377,15 @@ fn insert_booking(
 
 fn move_booking(
     connection: &Connection,
+    zone: &TimeZone,
     position: Position,
     to: &Confirmed,
 ) -> rusqlite::Result<()> {
     let update = "UPDATE bookings
                      SET reservation = ?2, code = ?3, office = ?4, day = ?5, counter = ?6,
-                         start_unit = ?7, units = ?8, start_ms = ?9, end_ms = ?10, channel = ?11,
-                         services = ?12, sequence = ?13, secret = ?14, request = ?15,
-                         position = ?16
+                         start_unit = ?7, units = ?8, starts_at = ?9, start_ms = ?10, end_ms = ?11,
+                         channel = ?12, services = ?13, sequence = ?14, secret = ?15,
+                         request = ?16, position = ?17
                    WHERE id = ?1";
     let seat = to.id.seat();
     connection.prepare_cached(update)?.execute(params![
@@ -380,6 +397,7 @@ fn move_booking(
         seat.counter + 1,
         seat.start,
         seat.units,
+        local(zone, to.start),
         to.start.0,
         to.end.0,
         to.channel as u8,
@@ -390,6 +408,12 @@ fn move_booking(
         position.0,
     ])?;
     Ok(())
+}
+
+/// As people of the city write it, with the offset that tells the two hours of autumn apart.
+fn local(zone: &TimeZone, instant: UnixMillis) -> String {
+    let zoned = instant.to_jiff().to_zoned(zone.clone());
+    zoned.strftime("%Y-%m-%d %H:%M %:z").to_string()
 }
 
 /// `number:quantity`, comma separated.
@@ -432,7 +456,7 @@ mod tests {
         let (_, queue) = crossbeam::channel::bounded(options.queue_max);
         let state = Arc::new(Mutex::new(Health::Ready));
         let ready = Arc::new(AtomicBool::new(true));
-        Writer::new(connection, queue, options, state, ready).unwrap()
+        Writer::new(connection, queue, options, TimeZone::UTC, state, ready).unwrap()
     }
 
     /// A record for which somebody waits.
