@@ -15,8 +15,7 @@ help:
 
 # Release profile: what you see is what a city would run.
 run:
-	$(CARGO) build --release --locked -p morgenruh
-	target/release/morgenruh serve --config $(CONFIG) --data $(DATA) --demo
+	$(CARGO) run --release --locked -p morgenruh -- serve --config $(CONFIG) --data $(DATA) --demo
 
 morning:
 	$(CARGO) build --release --locked -p morgenruh -p morgenruh-loadtest

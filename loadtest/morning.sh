@@ -4,6 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+bin=${CARGO_TARGET_DIR:-target}/release
 data=$(mktemp -d)
 service=
 finish() {
@@ -16,7 +17,7 @@ trap finish EXIT
 
 speed=${SPEED:-40}
 # The curve begins 900 s before the release.
-target/release/morgenruh serve --config config/duesseldorf --data "$data/data" \
+"$bin"/morgenruh serve --config config/duesseldorf --data "$data/data" \
     --listen 127.0.0.1:0 --admin-listen 127.0.0.1:0 --demo $((900 / speed + 3)) \
     >"$data/ready" 2>"$data/log" &
 service=$!
@@ -30,10 +31,10 @@ until address=$(sed -n 's/^ready listen=\([^ ]*\) .*/\1/p' "$data/ready") && [ -
 done
 
 verdict=0
-target/release/morgenruh-loadtest morning --base-url "http://$address" \
-    --people "${PEOPLE:-6500}" --speed "$speed" --report target/morning.json || verdict=$?
+"$bin"/morgenruh-loadtest morning --base-url "http://$address" \
+    --people "${PEOPLE:-6500}" --speed "$speed" --report "$bin/../morning.json" || verdict=$?
 
 kill "$service" && wait "$service" || true
 service=
-target/release/morgenruh verify "$data/data" || verdict=1
+"$bin"/morgenruh verify "$data/data" || verdict=1
 exit "$verdict"

@@ -1,6 +1,7 @@
 //! What every request can reach.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use morgenruh_engine::rules::catalogue::Catalogue;
 use morgenruh_engine::shell::engine::Engine;
@@ -22,6 +23,8 @@ pub struct App {
     /// Answers to requests that carried an Idempotency-Key.
     pub idempotency: Idempotency,
     pub service_keys: ServiceKeys,
+    /// Set when the service is told to stop: readiness says so before the listeners close.
+    pub stopping: AtomicBool,
     /// The OpenAPI document, as JSON.
     pub openapi: String,
     /// The same as a page for people.

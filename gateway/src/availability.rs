@@ -5,9 +5,11 @@
 //! put together again from fragments when one of its offices changed. In the quiet between two
 //! changes an answer costs a look-up and a reference count.
 
+use std::borrow::Borrow;
 use std::fmt::Write;
-use std::hash::{DefaultHasher, Hasher};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::http::HeaderValue;
 use bytes::Bytes;
@@ -25,16 +27,13 @@ use morgenruh_engine::shell::engine::Engine;
 use crate::service_keys::Caller;
 use crate::texts;
 
-/// Fragments kept at once, some kilobytes each.
-const FRAGMENTS_MAX: usize = 16_384;
-/// Longer query strings are answered but not kept, in bytes.
-const QUERY_BYTES_MAX: usize = 1_024;
+/// Answers to longer query strings are not kept, in bytes.
+const KEPT_QUERY_BYTES_MAX: usize = 1_024;
 
 /// The rendered answers.
 pub struct Availability {
-    fragments: DashMap<FragmentKey, Arc<Fragment>>,
-    answers: DashMap<String, Arc<Answer>>,
-    answers_max: usize,
+    fragments: Kept<FragmentKey, Fragment>,
+    answers: Kept<String, Answer>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -74,11 +73,11 @@ pub(crate) struct Question {
 }
 
 impl Availability {
-    pub fn new(answers_max: usize) -> Availability {
+    /// Keeps at most `bytes_max` of rendered text, half of it in fragments.
+    pub fn new(bytes_max: usize) -> Availability {
         Availability {
-            fragments: DashMap::new(),
-            answers: DashMap::new(),
-            answers_max,
+            fragments: Kept::new(bytes_max / 2),
+            answers: Kept::new(bytes_max / 2),
         }
     }
 
@@ -89,7 +88,7 @@ impl Availability {
         now: UnixMillis,
         query: &str,
     ) -> Option<Arc<Answer>> {
-        let answer = Arc::clone(&*self.answers.get(query)?);
+        let answer = self.answers.get(query)?;
         let unchanged =
             |(office, changes): &(OfficeIndex, u64)| engine.office_changes(*office) == *changes;
         (now < answer.valid_until && answer.offices.iter().all(unchanged)).then_some(answer)
@@ -141,11 +140,9 @@ impl Availability {
         answer.etag = etag(&body);
         answer.body = Bytes::from(body);
         let answer = Arc::new(answer);
-        if question.caller == Caller::PUBLIC && query.len() <= QUERY_BYTES_MAX {
-            if self.answers.len() >= self.answers_max {
-                self.answers.clear();
-            }
-            self.answers.insert(query.to_owned(), Arc::clone(&answer));
+        if question.caller == Caller::PUBLIC && query.len() <= KEPT_QUERY_BYTES_MAX {
+            let bytes = query.len() + answer.body.len();
+            self.answers.put(query.to_owned(), &answer, bytes);
         }
         answer
     }
@@ -178,7 +175,7 @@ impl Availability {
             && known.changes == shard.changes()
             && now < known.valid_until
         {
-            return Some(Arc::clone(&known));
+            return Some(known);
         }
         let catalogue = engine.catalogue();
         let id = &catalogue.office(office).id;
@@ -193,11 +190,52 @@ impl Availability {
             }
         });
         let fragment = Arc::new(fragment);
-        if self.fragments.len() >= FRAGMENTS_MAX {
-            self.fragments.clear();
-        }
-        self.fragments.insert(key, Arc::clone(&fragment));
+        let bytes = fragment.json.len() + fragment.starts.len() * size_of::<UnixMillis>();
+        self.fragments.put(key, &fragment, bytes);
         Some(fragment)
+    }
+}
+
+/// Values by key, up to a number of bytes. When they are used up everything goes at once: what is
+/// still asked for is soon back, and nothing needs to be kept in order for that.
+struct Kept<K, V> {
+    values: DashMap<K, (Arc<V>, usize)>,
+    bytes: AtomicUsize,
+    bytes_max: usize,
+}
+
+/// What a value costs beside its own bytes.
+const OVERHEAD_BYTES: usize = 256;
+
+impl<K: Eq + Hash, V> Kept<K, V> {
+    fn new(bytes_max: usize) -> Kept<K, V> {
+        Kept {
+            values: DashMap::new(),
+            bytes: AtomicUsize::new(0),
+            bytes_max,
+        }
+    }
+
+    fn get<Q: Eq + Hash + ?Sized>(&self, key: &Q) -> Option<Arc<V>>
+    where
+        K: Borrow<Q>,
+    {
+        self.values.get(key).map(|kept| Arc::clone(&kept.0))
+    }
+
+    fn put(&self, key: K, value: &Arc<V>, bytes: usize) {
+        let bytes = bytes + OVERHEAD_BYTES;
+        if self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes > self.bytes_max {
+            self.values.clear();
+            self.bytes.store(bytes, Ordering::Relaxed);
+        }
+        if let Some((_, replaced)) = self.values.insert(key, (Arc::clone(value), bytes)) {
+            // Never below nothing, whatever was cleared meanwhile.
+            let less = |bytes: usize| Some(bytes.saturating_sub(replaced));
+            let _ = self
+                .bytes
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+        }
     }
 }
 

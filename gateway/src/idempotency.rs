@@ -14,6 +14,8 @@ use parking_lot::Mutex;
 use crate::problem::{ApiError, Kind};
 
 pub(crate) const HEADER: &str = "idempotency-key";
+/// Shorter keys are easily chosen by two clients at once, in characters.
+const KEY_CHARS_MIN: usize = 16;
 /// Longest key, in characters.
 const KEY_CHARS_MAX: usize = 200;
 
@@ -89,8 +91,9 @@ impl Idempotency {
             return Ok(Turn::Work(None));
         };
         let key = header.as_bytes();
-        if key.is_empty() || key.len() > KEY_CHARS_MAX || !key.iter().all(u8::is_ascii_graphic) {
-            let detail = "Use 1 to 200 visible ASCII characters, such as a UUID.";
+        let fits = (KEY_CHARS_MIN..=KEY_CHARS_MAX).contains(&key.len());
+        if !fits || !key.iter().all(u8::is_ascii_graphic) {
+            let detail = "Use 16 to 200 visible ASCII characters, such as a UUID.";
             return Err(ApiError::new(Kind::KeyInvalid, detail));
         }
         let key = Digest::of(&[route.as_bytes(), key]);
@@ -189,17 +192,26 @@ mod tests {
     #[test]
     fn the_same_request_gets_the_same_answer_and_another_is_refused() {
         let keys = Idempotency::new(Millis(1_000), 10);
-        let Ok(Turn::Work(key)) = begin(&keys, 0, "k", b"a") else {
+        let Ok(Turn::Work(key)) = begin(&keys, 0, "a-key-of-one-client", b"a") else {
             panic!("new")
         };
-        assert_eq!(begin(&keys, 1, "k", b"a").unwrap_err(), Kind::InProgress);
+        assert_eq!(
+            begin(&keys, 1, "a-key-of-one-client", b"a").unwrap_err(),
+            Kind::InProgress
+        );
         keys.answered(key, &Bytes::from_static(b"answer"));
         assert!(
-            matches!(begin(&keys, 2, "k", b"a"), Ok(Turn::Again(answer)) if answer == "answer")
+            matches!(begin(&keys, 2, "a-key-of-one-client", b"a"), Ok(Turn::Again(answer)) if answer == "answer")
         );
-        assert_eq!(begin(&keys, 3, "k", b"b").unwrap_err(), Kind::KeyReused);
+        assert_eq!(
+            begin(&keys, 3, "a-key-of-one-client", b"b").unwrap_err(),
+            Kind::KeyReused
+        );
         assert!(
-            matches!(begin(&keys, 1_001, "k", b"b"), Ok(Turn::Work(_))),
+            matches!(
+                begin(&keys, 1_001, "a-key-of-one-client", b"b"),
+                Ok(Turn::Work(_))
+            ),
             "forgotten"
         );
     }
@@ -207,18 +219,21 @@ mod tests {
     #[test]
     fn after_an_error_the_key_is_free() {
         let keys = Idempotency::new(Millis(1_000), 10);
-        let Ok(Turn::Work(key)) = begin(&keys, 0, "k", b"a") else {
+        let Ok(Turn::Work(key)) = begin(&keys, 0, "a-key-of-one-client", b"a") else {
             panic!("new")
         };
         keys.failed(key);
-        assert!(matches!(begin(&keys, 1, "k", b"b"), Ok(Turn::Work(_))));
+        assert!(matches!(
+            begin(&keys, 1, "a-key-of-one-client", b"b"),
+            Ok(Turn::Work(_))
+        ));
     }
 
     #[test]
     fn the_oldest_keys_make_room() {
         let keys = Idempotency::new(Millis(1_000_000), 3);
         for n in 0..10 {
-            begin(&keys, n, &format!("k{n}"), b"a").unwrap();
+            begin(&keys, n, &format!("the-key-with-number-{n}"), b"a").unwrap();
         }
         assert!(keys.keys.lock().known.len() <= 3);
     }

@@ -56,6 +56,12 @@ pub(crate) fn invitation(
         .append_property(Property::new("DTSTART", utc(confirmed.start)))
         .append_property(Property::new("DTEND", utc(confirmed.end)));
     if let Some(office) = office {
+        // METHOD wants an organizer (RFC 5546); nobody reads replies, so there is no address.
+        let mut organizer = Property::new("ORGANIZER", "invalid:nomail");
+        let organizer = organizer
+            .add_parameter("CN", &quoted(&office.name.de))
+            .done();
+        event.append_property(organizer);
         event.location(&format!("{}, {}", office.name.de, office.address));
     }
     let mut calendar = Calendar::empty();
@@ -65,6 +71,11 @@ pub(crate) fn invitation(
         .append_property(Property::new("METHOD", method));
     calendar.push(event.done());
     (method, calendar.to_string())
+}
+
+/// A parameter's text; quotes cannot occur within quotes.
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('"', "'"))
 }
 
 /// UTC needs no VTIMEZONE and cannot be misread; calendars show local time.

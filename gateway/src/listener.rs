@@ -1,7 +1,8 @@
 //! Accepting connections, with a bound on how many and on how long a client may take to speak.
 //!
 //! `axum::serve` sets no timer, so a client that sends nothing is never let go, and it has no
-//! bound on connections; therefore the loop is our own.
+//! bound on connections; therefore the loop is our own. Nor does hyper mind a client that asks and
+//! never reads the answers; therefore the stream is watched.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
+use tokio_io_timeout::TimeoutStream;
 
 /// Pause after the system refused to accept, e.g. for lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -23,7 +25,8 @@ const HEAD_BYTES_MAX: usize = 16 * 1024;
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
     pub connections_max: usize,
-    /// Time for a client to send its request head; also how long an idle connection is kept.
+    /// Time for a client to send its request head; also how long an idle connection is kept, and
+    /// how long a client may leave its answers unread.
     pub header_timeout: Duration,
     /// Time that running requests get at the end.
     pub drain: Duration,
@@ -59,8 +62,10 @@ pub async fn serve(
         };
         // An answer is one small write; waiting for more would only delay it.
         let _ = stream.set_nodelay(true);
+        let mut stream = TimeoutStream::new(stream);
+        stream.set_write_timeout(Some(options.header_timeout));
         let service = TowerToHyperService::new(router.clone());
-        let connection = http.serve_connection(TokioIo::new(stream), service);
+        let connection = http.serve_connection(TokioIo::new(Box::pin(stream)), service);
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
             // Errors are the client's: it went away, or did not speak HTTP.

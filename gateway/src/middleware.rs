@@ -73,3 +73,58 @@ fn panicked(panic: Box<dyn Any + Send>) -> Response {
     tracing::error!(panic = text, "a request handler panicked: this is a bug");
     ApiError::new(Kind::Internal, "It has been noted. Try again later.").into_response()
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::body::{Body, to_bytes};
+    use axum::http::StatusCode;
+    use axum::routing::get;
+    use tower::Service;
+
+    use super::*;
+
+    async fn ask(path: &str) -> (StatusCode, Response) {
+        let router = Router::new()
+            .route(
+                "/panic",
+                get(|| async { panic!("secret of the house") as &str }),
+            )
+            .route("/sleep", get(std::future::pending::<&str>))
+            .route("/well", get(|| async { "well" }));
+        let bounds = Bounds {
+            timeout: Duration::from_millis(10),
+            body_bytes_max: 1024,
+        };
+        let mut router = wrap(router, bounds);
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        let response = router.call(request).await.unwrap();
+        (response.status(), response)
+    }
+
+    /// No known request reaches this; if one ever does, it harms nobody else and tells nothing.
+    #[tokio::test]
+    async fn a_panic_is_an_answer_without_its_reason() {
+        let (status, response) = ask("/panic").await;
+        assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
+        assert!(
+            response
+                .headers()
+                .contains_key(header::CONTENT_SECURITY_POLICY)
+        );
+        let body = to_bytes(response.into_body(), 4096).await.unwrap();
+        let text = std::str::from_utf8(&body).unwrap();
+        assert!(text.contains("/problems/internal-error"), "{text}");
+        assert!(
+            !text.contains("secret") && !text.contains("middleware"),
+            "{text}"
+        );
+        assert_eq!(ask("/well").await.0, StatusCode::OK);
+    }
+
+    #[tokio::test]
+    async fn what_takes_too_long_is_ended() {
+        let (status, response) = ask("/sleep").await;
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+        assert!(response.headers().contains_key(header::RETRY_AFTER));
+    }
+}

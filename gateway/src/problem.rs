@@ -59,6 +59,8 @@ kinds! {
     AlreadyExtended       "already-extended"        CONFLICT               "The hold was extended before"
     BookingUnknown        "booking-unknown"         NOT_FOUND              "There is no such booking"
     BookingCancelled      "booking-cancelled"       CONFLICT               "The booking is cancelled"
+    BookingOver           "booking-over"            CONFLICT               "The booking has begun"
+    MoveRefused           "move-refused"            CONFLICT               "The booking cannot move there"
     TooManyMoves          "too-many-moves"          CONFLICT               "The booking was moved too often"
     NameInvalid           "name-invalid"            UNPROCESSABLE_ENTITY   "The name cannot be used"
     EmailInvalid          "email-invalid"           UNPROCESSABLE_ENTITY   "The e-mail address cannot be used"
@@ -117,7 +119,6 @@ impl ApiError {
         self
     }
 
-    #[cfg(test)]
     pub(crate) fn kind(&self) -> Kind {
         self.kind
     }

@@ -43,6 +43,7 @@ pub struct Server {
     pub header_timeout_ms: u64,
     pub request_timeout_ms: u64,
     pub body_bytes_max: usize,
+    pub stop_notice_ms: u64,
     pub drain_ms: u64,
     /// `None`: there are no service keys.
     pub service_keys_file: Option<PathBuf>,
@@ -67,7 +68,7 @@ pub struct Ledger {
 pub struct Availability {
     pub span_days_max: u16,
     pub span_days_default: u16,
-    pub answers_max: usize,
+    pub rendered_bytes_max: usize,
 }
 
 impl Settings {
@@ -117,6 +118,7 @@ impl Settings {
                 ("header_timeout_ms", &server.header_timeout_ms),
                 ("request_timeout_ms", &server.request_timeout_ms),
                 ("body_bytes_max", &server.body_bytes_max),
+                ("stop_notice_ms", &server.stop_notice_ms),
                 ("drain_ms", &server.drain_ms),
                 ("service_keys_file", &quote(&keys_file.unwrap_or_default())),
             ],
@@ -143,7 +145,7 @@ impl Settings {
             &[
                 ("span_days_max", &availability.span_days_max),
                 ("span_days_default", &availability.span_days_default),
-                ("answers_max", &availability.answers_max),
+                ("rendered_bytes_max", &availability.rendered_bytes_max),
             ],
         );
         text
@@ -235,6 +237,7 @@ fn server(layers: &Layers<'_, '_>) -> Server {
         header_timeout_ms: number(layers, "header_timeout_ms", 100, 60_000),
         request_timeout_ms: number(layers, "request_timeout_ms", 1000, 120_000),
         body_bytes_max: size(layers, "body_bytes_max", 1024, 1_048_576),
+        stop_notice_ms: number(layers, "stop_notice_ms", 0, 60_000),
         drain_ms: number(layers, "drain_ms", 0, 600_000),
         service_keys_file: keys_file.filter(|path| !path.is_empty()).map(PathBuf::from),
     }
@@ -261,7 +264,7 @@ fn availability(layers: &Layers<'_, '_>) -> Availability {
     let availability = Availability {
         span_days_max: number(layers, "span_days_max", 1, 366),
         span_days_default: number(layers, "span_days_default", 1, 366),
-        answers_max: size(layers, "answers_max", 16, 100_000),
+        rendered_bytes_max: size(layers, "rendered_bytes_max", 1 << 20, 1 << 30),
     };
     if availability.span_days_default > availability.span_days_max {
         layers.fault("span_days_default", "is more than span_days_max");
@@ -334,7 +337,8 @@ mod tests {
 
     #[test]
     fn every_mistake_is_told_at_once() {
-        let file = "[server]\nlissten = \"0.0.0.0:80\"\n[leger]\n[availability]\nanswers_max = 1\n";
+        let file =
+            "[server]\nlissten = \"0.0.0.0:80\"\n[leger]\n[availability]\nrendered_bytes_max = 1\n";
         let variables = [
             ("MORGENRUH_SERVER_LISTEN", "here"),
             ("MORGENRUH_LEDGER_BATCHMAX", "1"),
@@ -353,7 +357,7 @@ mod tests {
                  127.0.0.1:8080",
                 "server.toml:2: server.lissten: unknown key; did you mean \"listen\"?",
                 "server.toml:3: leger: unknown key; did you mean \"ledger\"?",
-                "server.toml:5: availability.answers_max: 1 is not in 16 to 100000",
+                "server.toml:5: availability.rendered_bytes_max: 1 is not in 1048576 to 1073741824",
             ]
         );
     }

@@ -71,13 +71,10 @@ impl DayPlan {
 
     /// The unit that starts at this instant, if one does and it lies on the grid.
     pub fn unit_at(&self, instant: UnixMillis) -> Option<u16> {
-        let offset = instant - self.starts_at;
-        if offset.0 < 0 || offset.0 % (UNIT.0 * i64::from(self.grid)) != 0 {
-            return None;
-        }
-        u16::try_from(offset.0 / UNIT.0)
-            .ok()
-            .filter(|unit| *unit < self.units)
+        let offset = (instant - self.starts_at).0;
+        let unit = u16::try_from(offset / UNIT.0).ok()?;
+        let is_start = i64::from(unit) * UNIT.0 == offset && unit % self.grid == 0;
+        (is_start && unit < self.units).then_some(unit)
     }
 
     /// Whether any counter is open at any time.

@@ -31,6 +31,11 @@ impl CounterSet {
         self.0 == 0
     }
 
+    /// Whether there is more than one member.
+    pub const fn has_several(self) -> bool {
+        self.0 & self.0.wrapping_sub(1) != 0
+    }
+
     pub const fn len(self) -> u8 {
         self.0.count_ones() as u8
     }

@@ -7,60 +7,57 @@ const GAP_LOOK_MAX: u16 = 24;
 
 /// Chooses among `candidates`, counters on which all units of `start..end` are free.
 ///
-/// `free` gives the free counters of a unit and nothing outside the day. `useful_units` is the
-/// shortest need of the office: a gap that is shorter holds nobody and is lost capacity.
+/// `free` gives the free counters of a unit and nothing outside the day; the unit before the first
+/// is the highest number. `useful_units` is the shortest need of the office: a gap that is shorter
+/// holds nobody and is lost capacity.
 /// First, counters on which least is lost; among them the tightest fit on both sides, then on one
 /// side, then the one with the nearest neighbour; then the lowest number.
 pub fn best_fit(
-    free: impl Fn(Option<u16>) -> CounterSet,
+    free: impl Fn(u16) -> CounterSet,
     start: u16,
     end: u16,
     candidates: CounterSet,
     useful_units: u8,
 ) -> Option<u8> {
-    if candidates.len() <= 1 {
+    if !candidates.has_several() {
         return candidates.first();
     }
-    let before = |gap: u16| free(start.checked_sub(gap + 1));
-    let after = |gap: u16| free(end.checked_add(gap));
+    let before = |gap: u16| free(start.wrapping_sub(gap + 1));
+    let after = |gap: u16| free(end.saturating_add(gap));
 
-    let mut best = candidates;
-    if useful_units > 1 {
-        let lost =
-            lost(&before, useful_units, candidates).or(lost(&after, useful_units, candidates));
-        best = non_empty(candidates.without(lost))
-            .unwrap_or_else(|| losing_least(&before, &after, useful_units, candidates));
+    let (open_before, lost_before) = look(&before, useful_units, candidates);
+    let (open_after, lost_after) = look(&after, useful_units, candidates);
+    let mut best = candidates.without(lost_before.or(lost_after));
+    if best.is_empty() {
+        best = losing_least(&before, &after, useful_units, candidates);
     }
-    let open_before = best.and(before(0));
-    let open_after = best.and(after(0));
-    if let Some(tight) = non_empty(best.without(open_before).without(open_after)) {
-        return tight.first();
+    if let Some(tight) = best.without(open_before.or(open_after)).first() {
+        return Some(tight);
     }
-    if let Some(one_side) = non_empty(best.without(open_before.and(open_after))) {
-        return one_side.first();
+    if let Some(one_side) = best.without(open_before.and(open_after)).first() {
+        return Some(one_side);
     }
     // Open on both sides everywhere: look outwards for the nearest neighbour.
     let mut roomy = best;
     for gap in 1..GAP_LOOK_MAX {
         let still = roomy.and(before(gap)).and(after(gap));
-        if let Some(near) = non_empty(roomy.without(still)) {
-            return near.first();
+        if let Some(near) = roomy.without(still).first() {
+            return Some(near);
         }
         roomy = still;
     }
     roomy.first()
 }
 
-/// The candidates on which one side leaves a gap of 1 to `useful_units - 1` units.
-fn lost(side: &impl Fn(u16) -> CounterSet, useful_units: u8, candidates: CounterSet) -> CounterSet {
-    let mut still_free = candidates.and(side(0));
-    let mut lost = CounterSet::EMPTY;
-    for gap in 1..u16::from(useful_units) {
-        let longer = still_free.and(side(gap));
-        lost = lost.or(still_free.without(longer));
-        still_free = longer;
-    }
-    lost
+/// On one side: the candidates that leave a gap there, and those of them that leave a useless one.
+fn look(
+    side: &impl Fn(u16) -> CounterSet,
+    useful_units: u8,
+    candidates: CounterSet,
+) -> (CounterSet, CounterSet) {
+    let open = candidates.and(side(0));
+    let useful = (1..u16::from(useful_units)).fold(open, |set, gap| set.and(side(gap)));
+    (open, open.without(useful))
 }
 
 /// The candidates on which the useless gaps of both sides together are smallest.
@@ -89,26 +86,22 @@ fn losing_least(
     least.1
 }
 
-fn non_empty(set: CounterSet) -> Option<CounterSet> {
-    (!set.is_empty()).then_some(set)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     /// Each line is a counter, `.` a free unit, `#` a taken one; the seat is units 4..6.
     fn chosen(useful_units: u8, counters: &[&str]) -> Option<u8> {
-        let free = |unit: Option<u16>| {
+        let free = |unit: u16| {
             let mut set = CounterSet::EMPTY;
             for (index, row) in counters.iter().enumerate() {
-                if unit.and_then(|unit| row.as_bytes().get(usize::from(unit))) == Some(&b'.') {
+                if row.as_bytes().get(usize::from(unit)) == Some(&b'.') {
                     set = set.or(CounterSet::only(index as u8));
                 }
             }
             set
         };
-        let candidates = free(Some(4)).and(free(Some(5)));
+        let candidates = free(4).and(free(5));
         best_fit(free, 4, 6, candidates, useful_units)
     }
 

@@ -229,9 +229,11 @@ impl Digest {
 }
 
 impl PartialEq for Digest {
-    /// In constant time: digests are compared with what strangers send.
+    /// In constant time: digests are compared with what strangers send. As one number, because
+    /// byte by byte the care costs as much as all the rest of giving a hold back.
     fn eq(&self, other: &Digest) -> bool {
-        self.0.ct_eq(&other.0).into()
+        let number = |digest: &Digest| u128::from_ne_bytes(digest.0);
+        number(self).ct_eq(&number(other)).into()
     }
 }
 

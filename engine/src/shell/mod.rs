@@ -6,3 +6,4 @@ pub mod recovery;
 pub mod shard;
 pub mod sqlite;
 pub mod verify;
+pub mod vital;

@@ -29,7 +29,7 @@ pub enum RecoveryError {
          have: give the number back to its office, with status = \"off\" if it is closed"
     )]
     OfficeMissing { office: u16, bookings: usize },
-    #[error("two bookings claim the same seat ({0:?}): run `morgenruh verify`")]
+    #[error("{0:?} has no place: two bookings claim it; run `morgenruh verify`")]
     Overlap(ReservationId),
 }
 
@@ -52,20 +52,28 @@ impl Engine {
                 .filter(|office| **office == key.office)
                 .count(),
         };
-        for booking in stored.bookings {
+        // Cancelled ones come last: on a full day one of them may have made room for a live one.
+        let (live, ended): (Vec<_>, Vec<_>) = stored
+            .bookings
+            .into_iter()
+            .partition(|booking| booking.state.occupies());
+        for booking in live.into_iter().chain(ended) {
             let id = booking.id;
             let live = booking.state.occupies();
             let origin = signpost(&booking);
             let fit = self.restore(booking).map_err(missing)?;
-            match fit.map_err(|Overlap| RecoveryError::Overlap(id))? {
-                Fit::Conflict if live => recovered.conflicts.push(id),
+            match fit {
+                Err(Overlap) if live => return Err(RecoveryError::Overlap(id)),
+                Ok(Fit::Conflict) if live => recovered.conflicts.push(id),
                 _ => {}
             }
             recovered.bookings += usize::from(live);
             if let Some(origin) = origin {
                 let id = origin.id;
                 let restored = self.restore(origin).map_err(missing)?;
-                restored.map_err(|Overlap| RecoveryError::Overlap(id))?;
+                if live {
+                    restored.map_err(|Overlap| RecoveryError::Overlap(id))?;
+                }
             }
         }
         for hold in stored.holds.into_iter().rev() {

@@ -6,7 +6,7 @@ use std::path::Path;
 use rusqlite::{Connection, OpenFlags};
 
 use super::sqlite::DATABASE;
-use crate::rules::ids::{ReservationId, Seat};
+use crate::rules::ids::{DayKey, ReservationId, Seat};
 
 /// What a check found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -52,6 +52,85 @@ struct Alive {
     cancelled: bool,
 }
 
+/// The bookings as the facts made them, one after the other.
+#[derive(Default)]
+struct History {
+    /// By booking id.
+    alive: HashMap<ReservationId, Alive>,
+    /// The booking id of each reservation that a booking has had.
+    origins: HashMap<ReservationId, ReservationId>,
+    /// Who has a unit of a counter at this point of the history.
+    taken: HashMap<(DayKey, u8, u16), ReservationId>,
+    errors: Vec<String>,
+}
+
+impl History {
+    fn booked(&mut self, id: ReservationId) {
+        let booking = Alive {
+            reservation: id,
+            cancelled: false,
+        };
+        if self.alive.insert(id, booking).is_some() {
+            self.errors.push(format!("{id:?} was booked twice"));
+        }
+        self.origins.insert(id, id);
+        self.take(id);
+    }
+
+    fn cancelled(&mut self, id: ReservationId) {
+        let booking = self.origins.get(&id).and_then(|id| self.alive.get_mut(id));
+        match booking {
+            Some(booking) if !booking.cancelled => {
+                booking.cancelled = true;
+                self.give_back(id);
+            }
+            _ => self
+                .errors
+                .push(format!("{id:?} was cancelled but not booked")),
+        }
+    }
+
+    fn moved(&mut self, id: ReservationId, successor: Option<ReservationId>) {
+        let origin = self.origins.get(&id).copied();
+        let booking = origin.and_then(|origin| self.alive.get_mut(&origin));
+        match (origin, booking, successor) {
+            (_, Some(booking), _) if booking.cancelled => {
+                self.errors
+                    .push(format!("{id:?} was moved after it was cancelled"));
+            }
+            (Some(origin), Some(booking), Some(successor)) => {
+                booking.reservation = successor;
+                self.origins.insert(successor, origin);
+                self.give_back(id);
+                self.take(successor);
+            }
+            _ => self.errors.push(format!("{id:?} was moved but not booked")),
+        }
+    }
+
+    fn take(&mut self, id: ReservationId) {
+        let mut other = None;
+        for unit in units(id) {
+            other = self.taken.insert(unit, id).or(other);
+        }
+        if let Some(other) = other {
+            self.errors
+                .push(format!("{id:?} was booked while {other:?} had the seat"));
+        }
+    }
+
+    fn give_back(&mut self, id: ReservationId) {
+        for unit in units(id) {
+            self.taken.remove(&unit);
+        }
+    }
+}
+
+fn units(id: ReservationId) -> impl Iterator<Item = (DayKey, u8, u16)> {
+    let seat = id.seat();
+    (seat.start..seat.end()).map(move |unit| (seat.key, seat.counter, unit))
+}
+
 impl Check {
     fn error(&mut self, error: String) {
         if self.findings.errors.len() < ERRORS_MAX {
@@ -71,10 +150,7 @@ impl Check {
 
     /// Follows the ledger from its first fact and says which bookings must exist.
     fn facts(&mut self) -> rusqlite::Result<HashMap<ReservationId, Alive>> {
-        let mut errors = Vec::new();
-        // By booking id; and the booking id of each reservation that a booking has had.
-        let mut alive: HashMap<ReservationId, Alive> = HashMap::new();
-        let mut origins: HashMap<ReservationId, ReservationId> = HashMap::new();
+        let mut history = History::default();
         let mut expected = 0;
         {
             let mut statement = self.connection.prepare(
@@ -85,52 +161,27 @@ impl Check {
                 let position: u64 = row.get(0)?;
                 expected += 1;
                 if position != expected {
-                    errors.push(format!("facts {expected} to {} are missing", position - 1));
+                    let missing = format!("facts {expected} to {} are missing", position - 1);
+                    history.errors.push(missing);
                     expected = position;
                 }
                 let id = ReservationId::from_bytes(row.get(2)?);
                 match row.get_ref(1)?.as_str()? {
-                    "booked" => {
-                        let before = alive.insert(
-                            id,
-                            Alive {
-                                reservation: id,
-                                cancelled: false,
-                            },
-                        );
-                        if before.is_some() {
-                            errors.push(format!("{id:?} was booked twice"));
-                        }
-                        origins.insert(id, id);
-                    }
-                    "cancelled" => match origins.get(&id).and_then(|id| alive.get_mut(id)) {
-                        Some(booking) if !booking.cancelled => booking.cancelled = true,
-                        _ => errors.push(format!("{id:?} was cancelled but not booked")),
-                    },
+                    "booked" => history.booked(id),
+                    "cancelled" => history.cancelled(id),
                     "moved" => {
-                        let origin = origins.get(&id).copied();
-                        let booking = origin.and_then(|origin| alive.get_mut(&origin));
                         let successor: Option<[u8; 16]> = row.get(3)?;
-                        match (origin, booking, successor.map(ReservationId::from_bytes)) {
-                            (_, Some(booking), _) if booking.cancelled => {
-                                errors.push(format!("{id:?} was moved after it was cancelled"));
-                            }
-                            (Some(origin), Some(booking), Some(successor)) => {
-                                booking.reservation = successor;
-                                origins.insert(successor, origin);
-                            }
-                            _ => errors.push(format!("{id:?} was moved but not booked")),
-                        }
+                        history.moved(id, successor.map(ReservationId::from_bytes));
                     }
                     _ => {}
                 }
             }
         }
         self.findings.facts = expected;
-        for error in errors {
+        for error in history.errors {
             self.error(error);
         }
-        Ok(alive)
+        Ok(history.alive)
     }
 
     /// Holds the table of bookings against the facts, and every live seat against all others.
@@ -200,14 +251,23 @@ impl Check {
         Ok(())
     }
 
+    /// Everybody has a booking, and every booking that is still to come has somebody.
     fn persons(&mut self) -> rusqlite::Result<()> {
-        let orphans: u64 = self.connection.query_one(
-            "SELECT count(*) FROM persons WHERE booking NOT IN (SELECT id FROM bookings)",
-            [],
-            |row| row.get(0),
-        )?;
-        if orphans > 0 {
-            self.error(format!("{orphans} persons belong to no booking"));
+        let orphans = "SELECT count(*) FROM persons WHERE booking NOT IN (SELECT id FROM bookings)";
+        let strangers = "SELECT count(*) FROM bookings
+                          WHERE status = 'booked' AND id NOT IN (SELECT booking FROM persons)
+                            AND start_ms > (SELECT max(at_ms) FROM ledger)";
+        for (question, finding) in [
+            (orphans, "persons belong to no booking"),
+            (
+                strangers,
+                "bookings that are still to come belong to nobody",
+            ),
+        ] {
+            let count: u64 = self.connection.query_one(question, [], |row| row.get(0))?;
+            if count > 0 {
+                self.error(format!("{count} {finding}"));
+            }
         }
         Ok(())
     }

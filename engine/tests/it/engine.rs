@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use morgenruh_engine::rules::catalogue::{Channel, Hours, OfficeIndex, Quota, Selector, Weekdays};
 use morgenruh_engine::rules::cells::CounterSet;
-use morgenruh_engine::rules::day::{BookingRefusal, ExtendRefusal, HoldRefusal, HoldUse};
+use morgenruh_engine::rules::day::{
+    BookingRefusal, ExtendRefusal, HoldRefusal, HoldUse, RESERVATIONS_MAX,
+};
 use morgenruh_engine::rules::ids::{HoldToken, ReservationId, Secret};
 use morgenruh_engine::rules::record::Fact;
 use morgenruh_engine::rules::time::{Millis, UnixMillis};
@@ -462,4 +464,64 @@ fn days_that_are_over_go_but_signposts_stay() {
         hall.engine.booking(stays.id, stays.manage),
         Err(BookingRefusal::Unknown)
     );
+}
+
+/// The clock runs ahead for a moment, long enough to retire days that are still to come. Nothing
+/// that was booked there is given out again, before or after the clock is right.
+#[test]
+fn a_clock_that_runs_ahead_gives_nothing_out_twice() {
+    let (hall, notebook) = hall(1);
+    let token = hall.hold(EVENING, eight(TUESDAY)).unwrap();
+    let answer = hall.confirm(EVENING, token, "a request");
+    notebook.keep();
+    assert!(told(answer).is_ok());
+    hall.engine
+        .retire(EVENING + Millis::from_minutes(40 * 24 * 60));
+    assert!(hall.hold(EVENING, eight(TUESDAY)).is_err());
+}
+
+/// A booking is not a hold: who sends its id with any secret has not moved anything.
+#[test]
+fn a_booking_does_not_move_onto_itself() {
+    let (hall, notebook) = hall(1);
+    let token = hall.hold(EVENING, eight(TUESDAY)).unwrap();
+    let answer = hall.confirm(EVENING, token, "a request");
+    notebook.keep();
+    assert!(told(answer).is_ok());
+    let manage = token.secret.manage();
+    let guess = HoldToken {
+        secret: secret(4_711),
+        ..token
+    };
+    let refused = told(hall.move_to(EVENING, token.id, manage, guess));
+    assert_eq!(refused, Err(ChangeError::Hold(HoldUse::Foreign)));
+    let refused = told(hall.move_to(EVENING, token.id, manage, token));
+    assert_eq!(refused, Err(ChangeError::Hold(HoldUse::Spent)));
+}
+
+#[test]
+fn what_is_over_is_not_changed_any_more() {
+    let (hall, notebook) = hall(1);
+    let token = hall.hold(EVENING, eight(TUESDAY)).unwrap();
+    let answer = hall.confirm(EVENING, token, "a request");
+    notebook.keep();
+    assert!(told(answer).is_ok());
+    let refused = told(hall.cancel(eight(TUESDAY), token.id, token.secret.manage()));
+    assert_eq!(refused, Err(ChangeError::Booking(BookingRefusal::Over)));
+}
+
+/// Booking and cancelling in a loop: the oldest cancellations are forgotten, the day stays open.
+#[test]
+fn a_day_cannot_be_closed_by_cancelling() {
+    let (hall, notebook) = hall(1);
+    for _ in 0..=u32::from(RESERVATIONS_MAX) {
+        let token = hall.hold(EVENING, eight(TUESDAY)).unwrap();
+        let answer = hall.confirm(EVENING, token, "a request");
+        notebook.keep();
+        assert!(told(answer).is_ok());
+        let answer = hall.cancel(EVENING, token.id, token.secret.manage());
+        notebook.keep();
+        assert!(told(answer).is_ok());
+    }
+    assert_eq!(hall.seats(EVENING, eight(TUESDAY)), 1);
 }

@@ -397,6 +397,19 @@ fn a_closed_ledger_takes_nothing_more() {
     );
 }
 
+/// The disk is away, a whole batch of holds waits for it, and the service is stopped: it stops.
+#[test]
+fn closing_does_not_wait_for_a_disk_that_is_away() {
+    let office = Townhall::open();
+    let other = Connection::open(office.data.path().join(DATABASE)).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    for _ in 0..OPTIONS.batch_max * 2 {
+        let token = office.hall.hold(EVENING, clock(TUESDAY, 8, 0)).unwrap();
+        office.hall.engine.release(EVENING, token).unwrap();
+    }
+    office.ledger.close();
+}
+
 /// Another program keeps the file locked for longer than a commit waits: who asks is told no, the
 /// hold lives on beyond its time, and when the file is free again it can be confirmed, also after
 /// a restart.
@@ -541,7 +554,12 @@ fn a_seat_that_is_booked_twice_is_found() {
     );
     let errors = errors(data.path());
     assert!(
-        matches!(&errors[..], [one] if one.contains("one seat, two bookings")),
+        matches!(
+            &errors[..],
+            [history, table, stranger] if history.contains("had the seat")
+                && table.contains("one seat, two bookings")
+                && stranger.contains("belong to nobody")
+        ),
         "{errors:?}"
     );
     let (_ledger, stored) = SqliteLedger::open(data.path(), &kleinheim(), OPTIONS).unwrap();

@@ -129,10 +129,9 @@ impl Naive {
         if start <= now {
             return Err(HoldRefusal::Past);
         }
-        if start < now + self.rules.notice {
-            return Err(HoldRefusal::TooSoon {
-                earliest: now + self.rules.notice,
-            });
+        let earliest = now + self.notice(channel);
+        if start < earliest {
+            return Err(HoldRefusal::TooSoon { earliest });
         }
         let asked = [channel, Channel::Public];
         for channel in asked {
@@ -153,9 +152,16 @@ impl Naive {
         if !any(&|_| true) {
             Err(HoldRefusal::Closed)
         } else if !any(&|cell| self.is_bookable(cell)) {
-            Err(HoldRefusal::Sealed {
-                until: self.next_release().unwrap(),
-            })
+            let mut releases = self.rules.waves;
+            releases.sort_unstable();
+            let open_by = |at: &UnixMillis| {
+                any(&|cell| {
+                    let released = cell.wave.is_some_and(|wave| self.rules.waves[wave] <= *at);
+                    self.is_bookable(cell) || released
+                })
+            };
+            let until = releases.into_iter().find(open_by).unwrap();
+            Err(HoldRefusal::Sealed { until })
         } else {
             Err(HoldRefusal::Taken)
         }
@@ -220,10 +226,19 @@ impl Naive {
         self.places[who].stage = stage;
     }
 
+    pub(crate) fn notice(&self, channel: Channel) -> Millis {
+        if channel == Channel::Public {
+            self.rules.notice
+        } else {
+            Millis(0)
+        }
+    }
+
     pub(crate) fn usable(&self, now: UnixMillis, who: usize, honest: bool) -> Result<(), HoldUse> {
         let place = &self.places[who];
         match place.stage {
             Stage::Gone => Err(HoldUse::Gone),
+            Stage::MovedTo(_) => Err(HoldUse::Spent),
             _ if !honest => Err(HoldUse::Foreign),
             Stage::Held if now < place.deadline => Ok(()),
             Stage::Held => Err(HoldUse::Gone),

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use morgenruh_engine::rules::catalogue::load::load;
@@ -17,6 +18,7 @@ use morgenruh_engine::shell::engine::{Engine, Limits};
 use morgenruh_engine::shell::ledger::Health;
 use morgenruh_engine::shell::recovery::{Recovered, RecoveryError};
 use morgenruh_engine::shell::sqlite::{self, OpenError, SqliteLedger};
+use morgenruh_engine::shell::vital::spawn_vital;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -34,8 +36,8 @@ use crate::texts;
 
 /// How often deadlines are looked at.
 const TICK: Duration = Duration::from_millis(200);
-/// How often days that are over are dropped.
-const RETIRE: Duration = Duration::from_secs(3_600);
+/// How often days that are over are dropped, in milliseconds.
+const RETIRE_MS: i64 = 3_600_000;
 
 /// The command line.
 pub struct Options {
@@ -130,10 +132,11 @@ fn run(options: &Options) -> Result<(), StartError> {
 
     let openapi = router::openapi();
     let app = Arc::new(App {
-        availability: Availability::new(settings.availability.answers_max),
+        availability: Availability::new(settings.availability.rendered_bytes_max),
         engine,
         idempotency,
         service_keys,
+        stopping: AtomicBool::new(false),
         documentation: documentation::render(&openapi),
         openapi,
         settings,
@@ -201,14 +204,14 @@ async fn until_stopped(app: AppState, recovered: &Recovered) -> Result<bool, Sta
     );
     let admin = listener::serve(admin, router::admin(app.clone()), options, stopped.clone());
     let (public, admin) = (tokio::spawn(public), tokio::spawn(admin));
-    let clockwork = std::thread::Builder::new()
-        .name("clockwork".into())
-        .spawn({
-            let app = app.clone();
-            move || clockwork(&app, &stopped)
-        })?;
+    let clockwork = spawn_vital("clockwork", {
+        let app = app.clone();
+        move || clockwork(&app, &stopped)
+    })?;
 
     termination.await;
+    app.stopping.store(true, Ordering::Release);
+    tokio::time::sleep(Duration::from_millis(server.stop_notice_ms)).await;
     tracing::info!("stopping: no new connections, running requests finish");
     let _ = stop.send(true);
     let drained = public.await.unwrap_or(false) && admin.await.unwrap_or(false);
@@ -244,8 +247,12 @@ fn clockwork(app: &App, stopped: &watch::Receiver<bool>) {
         std::thread::sleep(TICK);
         let now = clock::now();
         app.engine.tick(now);
-        if (now - retired_at).0 >= RETIRE.as_millis() as i64 {
-            app.engine.retire(now);
+        let since_ms = (now - retired_at).0;
+        if since_ms.abs() >= RETIRE_MS {
+            // After a jump of the clock, what it says has to prove itself first.
+            if (RETIRE_MS..2 * RETIRE_MS).contains(&since_ms) {
+                app.engine.retire(now);
+            }
             retired_at = now;
         }
         let health = app.engine.ledger_health();

@@ -5,11 +5,12 @@
 
 use std::time::Duration;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use morgenruh_engine::rules::day::BookingRefusal;
+use morgenruh_engine::rules::day::{BookingRefusal, HoldUse};
 use morgenruh_engine::rules::ids::{Digest, HoldToken, ReservationId, Secret};
+use morgenruh_engine::rules::need::Services;
 use morgenruh_engine::shell::engine::{Booking, ChangeError, ConfirmAsk, ConfirmError};
 use morgenruh_engine::shell::ledger::{Durable, Receipt};
 use morgenruh_wire::{BookingRequest, MoveRequest};
@@ -19,7 +20,7 @@ use super::holds::unusable;
 use crate::app::{App, AppState};
 use crate::clock;
 use crate::contact;
-use crate::extract::{Json, bearer};
+use crate::extract::{Json, Segment, bearer};
 use crate::idempotency::Turn;
 use crate::invitation::invitation;
 use crate::needs;
@@ -79,7 +80,7 @@ pub(crate) async fn confirm(
     let office = catalogue.office_by_number(token.id.day_key().office);
     let services = office.and_then(|_| app.engine.services_of(token.id));
     let (Some(office), Some(services)) = (office, services) else {
-        return Err(unusable(morgenruh_engine::rules::day::HoldUse::Gone).at("hold"));
+        return Err(unusable(HoldUse::Gone).at("hold"));
     };
     let person = contact::check(
         catalogue,
@@ -104,7 +105,9 @@ pub(crate) async fn confirm(
     };
     let outcome = settled(&app, |done| app.engine.confirm(now, ask, done)).await;
     let outcome = outcome.and_then(|outcome| outcome.map_err(not_confirmed));
-    if outcome.is_err() {
+    // While it is unclear whether something was done, the key stays with this request.
+    let is_certain = |error: &ApiError| error.kind() != Kind::ConfirmationPending;
+    if outcome.as_ref().is_err_and(is_certain) {
         app.idempotency.failed(key);
     }
     let (booking, receipt) = outcome?.into_parts();
@@ -139,7 +142,7 @@ fn not_confirmed(error: ConfirmError) -> ApiError {
 )]
 pub(crate) async fn show(
     State(app): State<AppState>,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let booking = find(&app, &id, &headers)?;
@@ -157,12 +160,14 @@ pub(crate) async fn show(
     responses(
         (status = 200, body = morgenruh_wire::Booking),
         (status = 404, body = morgenruh_wire::Problem, content_type = "application/problem+json"),
+        (status = 409, description = "booking-over",
+         body = morgenruh_wire::Problem, content_type = "application/problem+json"),
         (status = 503, body = morgenruh_wire::Problem, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn cancel(
     State(app): State<AppState>,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     headers: HeaderMap,
 ) -> Result<Acknowledged, ApiError> {
     let (id, manage) = address(&id, &headers)?;
@@ -183,14 +188,14 @@ pub(crate) async fn cancel(
     responses(
         (status = 200, body = morgenruh_wire::Booking),
         (status = 404, body = morgenruh_wire::Problem, content_type = "application/problem+json"),
-        (status = 409, description = "hold-expired, hold-used, booking-cancelled, too-many-moves",
+        (status = 409, description = "hold-expired, hold-used, booking-cancelled, booking-over, move-refused, too-many-moves",
          body = morgenruh_wire::Problem, content_type = "application/problem+json"),
         (status = 503, body = morgenruh_wire::Problem, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn relocate(
     State(app): State<AppState>,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     headers: HeaderMap,
     body: Json<MoveRequest>,
 ) -> Result<Acknowledged, ApiError> {
@@ -198,11 +203,44 @@ pub(crate) async fn relocate(
     let token: HoldToken = body.value.hold.parse().map_err(|_| {
         ApiError::new(Kind::HoldUnknown, "The token does not belong to a hold.").at("hold")
     })?;
+    let booking = app.engine.booking(id, manage).map_err(|_| unknown())?;
+    fits(&app, &booking, token)?;
     let now = clock::now();
     let outcome = settled(&app, |done| {
         app.engine.move_booking(now, id, manage, token, done)
     });
     acknowledge_change(&app, outcome.await?)
+}
+
+/// A booking moves to another time or place, not to another purpose, and not past the questions
+/// that an office asks.
+fn fits(app: &App, booking: &Booking, token: HoldToken) -> Result<(), ApiError> {
+    let Some(services) = app.engine.services_of(token.id) else {
+        return Err(unusable(HoldUse::Gone).at("hold"));
+    };
+    let sorted = |services: Services| {
+        let mut items: Vec<_> = services.iter().collect();
+        items.sort_unstable();
+        items
+    };
+    let refused = |detail| Err(ApiError::new(Kind::MoveRefused, detail).at("hold"));
+    if sorted(services) != sorted(booking.confirmed.services) {
+        return refused("Hold a seat for the same services.");
+    }
+    let catalogue = app.catalogue();
+    let office = |id: ReservationId| {
+        let index = catalogue.office_by_number(id.day_key().office)?;
+        Some(catalogue.office(index))
+    };
+    let (old, new) = (office(booking.confirmed.id), office(token.id));
+    if let (Some(old), Some(new)) = (old, new)
+        && old.number != new.number
+        && (new.phone_required && !old.phone_required
+            || new.questions.iter().any(|question| question.required))
+    {
+        return refused("That office asks for more; book there and cancel this booking.");
+    }
+    Ok(())
 }
 
 /// The booking as a calendar entry.
@@ -219,7 +257,7 @@ pub(crate) async fn relocate(
 )]
 pub(crate) async fn calendar(
     State(app): State<AppState>,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let booking = find(&app, &id, &headers)?;
@@ -296,6 +334,9 @@ fn not_changed(error: ChangeError) -> ApiError {
             Kind::BookingCancelled,
             "A cancelled booking cannot be moved.",
         ),
+        ChangeError::Booking(BookingRefusal::Over) => {
+            ApiError::new(Kind::BookingOver, "It can be changed until it starts.")
+        }
         ChangeError::Booking(BookingRefusal::Unknown) => unknown(),
         ChangeError::Booking(BookingRefusal::Pending | BookingRefusal::MovedTo(_)) => {
             ApiError::new(

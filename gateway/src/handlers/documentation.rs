@@ -1,12 +1,13 @@
 //! The API's own documentation, from the same source as the OpenAPI document.
 
 use askama::Template;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use serde_json::Value;
 
 use crate::app::AppState;
+use crate::extract::Segment;
 use crate::problem::{ApiError, Kind};
 
 /// `GET /api/openapi.json`
@@ -43,7 +44,7 @@ pub(crate) fn render(openapi: &str) -> String {
 }
 
 /// `GET /problems/{slug}`: the type of a problem leads to its description.
-pub(crate) async fn problem(Path(slug): Path<String>) -> Result<Redirect, ApiError> {
+pub(crate) async fn problem(Segment(slug): Segment) -> Result<Redirect, ApiError> {
     match Kind::ALL.iter().find(|kind| kind.slug() == slug) {
         Some(kind) => Ok(Redirect::to(&format!("/api/docs#problem-{}", kind.slug()))),
         None => Err(ApiError::new(

@@ -1,5 +1,7 @@
 //! Whether the service is alive, and whether it can acknowledge.
 
+use std::sync::atomic::Ordering;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -18,6 +20,9 @@ pub(crate) async fn healthz() -> &'static str {
 /// `GET /readyz`: confirmations can be made durable now. The reason of an outage goes only to the
 /// log and to the listener of operations.
 pub(crate) async fn readyz(State(app): State<AppState>) -> Response {
+    if app.stopping.load(Ordering::Acquire) {
+        return (StatusCode::SERVICE_UNAVAILABLE, "stopping\n").into_response();
+    }
     match app.engine.ledger_health() {
         Health::Ready => (StatusCode::OK, "ready\n").into_response(),
         Health::Away { .. } => {
@@ -26,7 +31,7 @@ pub(crate) async fn readyz(State(app): State<AppState>) -> Response {
     }
 }
 
-/// `GET /admin/readyz`: the same with the reason.
+/// `GET /readyz` on the listener of operations: the same with the reason.
 pub(crate) async fn readyz_in_detail(State(app): State<AppState>) -> Response {
     match app.engine.ledger_health() {
         Health::Ready => Json(json!({ "ledger": "ready" })).into_response(),

@@ -1,10 +1,10 @@
 //! `/holds`: a seat for some minutes.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use morgenruh_engine::rules::catalogue::OfficeIndex;
+use morgenruh_engine::rules::catalogue::{Channel, OfficeIndex};
 use morgenruh_engine::rules::day::{ExtendRefusal, HoldRefusal, HoldUse, HoldView};
 use morgenruh_engine::rules::ids::{Digest, HoldToken, Secret};
 use morgenruh_engine::rules::need::Need;
@@ -14,7 +14,7 @@ use morgenruh_wire::{Hold, HoldRequest};
 
 use crate::app::{App, AppState};
 use crate::clock;
-use crate::extract::{Json, bearer};
+use crate::extract::{Json, Segment, bearer};
 use crate::idempotency::Turn;
 use crate::needs;
 use crate::problem::{ApiError, Kind};
@@ -49,7 +49,13 @@ pub(crate) async fn create(
     let now = clock::now();
     let caller = app.service_keys.caller(&headers)?;
     let request = Digest::of(&[&body.bytes]);
-    let key = match app.idempotency.begin(now, &headers, "holds", request)? {
+    // Callers of different channels do not share keys.
+    let route = match caller.channel {
+        Channel::Public => "holds",
+        Channel::CallCentre => "holds of the call centre",
+        Channel::WalkIn => "holds of the desk",
+    };
+    let key = match app.idempotency.begin(now, &headers, route, request)? {
         Turn::Work(key) => key,
         Turn::Again(answer) => return Ok(created(answer)),
     };
@@ -274,7 +280,7 @@ fn refusal(
 )]
 pub(crate) async fn extend(
     State(app): State<AppState>,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     headers: HeaderMap,
 ) -> Result<axum::Json<Hold>, ApiError> {
     let token = token(&id, &headers)?;
@@ -303,7 +309,7 @@ pub(crate) async fn extend(
 )]
 pub(crate) async fn release(
     State(app): State<AppState>,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     headers: HeaderMap,
 ) -> Result<StatusCode, ApiError> {
     let token = token(&id, &headers)?;

@@ -147,6 +147,21 @@ fn page(app: &App, now: UnixMillis, language: Language) -> Page {
     }
 }
 
+const MONTHS: [&str; 12] = [
+    "Januar",
+    "Februar",
+    "März",
+    "April",
+    "Mai",
+    "Juni",
+    "Juli",
+    "August",
+    "September",
+    "Oktober",
+    "November",
+    "Dezember",
+];
+
 /// In words for people; seconds only where there are some (a demo).
 fn date_and_time(app: &App, at: UnixMillis, language: Language) -> (String, String) {
     let zoned = at.to_jiff().to_zoned(app.catalogue().city.zone.clone());
@@ -160,20 +175,6 @@ fn date_and_time(app: &App, at: UnixMillis, language: Language) -> (String, Stri
                 .to_string(),
         ),
         Language::De | Language::DeLeicht => {
-            const MONTHS: [&str; 12] = [
-                "Januar",
-                "Februar",
-                "März",
-                "April",
-                "Mai",
-                "Juni",
-                "Juli",
-                "August",
-                "September",
-                "Oktober",
-                "November",
-                "Dezember",
-            ];
             let month = usize::try_from(date.month())
                 .ok()
                 .and_then(|it| MONTHS.get(it - 1));

@@ -6,7 +6,7 @@
 use super::{Day, HoldTerms, HoldUse, Reservation, State};
 use crate::rules::ids::{Digest, ReservationId};
 use crate::rules::record::{Confirmed, Contract, Position};
-use crate::rules::time::UnixMillis;
+use crate::rules::time::{Millis, UnixMillis};
 
 /// A first step that was allowed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub enum BookingRefusal {
     Cancelled,
     /// It has moved: the booking lives on there.
     MovedTo(ReservationId),
+    /// Its time has come.
+    Over,
 }
 
 /// How a move ended.
@@ -70,14 +72,18 @@ impl Day {
     }
 
     /// The ledger has refused the booking: it is a hold again, for as long as it was or at least
-    /// until `deadline`. Returns the deadline that now holds.
-    pub fn confirm_refused(&mut self, id: ReservationId, deadline: UnixMillis) -> UnixMillis {
+    /// until `deadline`. Returns the deadline that now holds, and by how much it rose.
+    pub fn confirm_refused(
+        &mut self,
+        id: ReservationId,
+        deadline: UnixMillis,
+    ) -> (UnixMillis, Millis) {
         let State::Confirming(terms, _) = self.state(id) else {
             panic!("only what is confirming becomes held again: {id:?}");
         };
         let deadline = terms.deadline.max(deadline);
         self.change(id, State::Held(HoldTerms { deadline, ..terms }));
-        deadline
+        (deadline, deadline - terms.deadline)
     }
 
     /// Looks at a booking.
@@ -144,6 +150,9 @@ impl Day {
         };
         self.change(id, State::Cancelled(contract, position));
         self.give_back(id.seat());
+        if contract.origin == id {
+            self.slab.end(id);
+        }
     }
 
     /// The ledger has refused the cancellation: the booking stands.

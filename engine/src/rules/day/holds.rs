@@ -71,7 +71,7 @@ impl Day {
         if ask.start <= now {
             return Err(HoldRefusal::Past);
         }
-        let earliest = now + self.plan.notice;
+        let earliest = now + self.notice(ask.channel);
         if ask.start < earliest {
             return Err(HoldRefusal::TooSoon { earliest });
         }
@@ -83,6 +83,7 @@ impl Day {
             .choose(start, end, ask)
             .ok_or_else(|| self.why_not(start, end, ask))?;
 
+        self.slab.make_room();
         let slot = self.slab.next_slot().ok_or(HoldRefusal::Full)?;
         let seat = Seat {
             key: self.key,
@@ -250,9 +251,9 @@ impl Day {
         let candidates = span
             .iter()
             .fold(qualified, |set, unit| set.and(unit.free(channel)));
-        let free = |unit: Option<u16>| {
-            unit.and_then(|unit| self.units.get(usize::from(unit)))
-                .map_or(CounterSet::EMPTY, |unit| unit.free(channel))
+        let free = |unit: u16| {
+            let unit = self.units.get(usize::from(unit));
+            unit.map_or(CounterSet::EMPTY, |unit| unit.free(channel))
         };
         let counter = best_fit(free, start, end, candidates, self.plan.useful_units)?;
         Some((channel, counter))
@@ -274,16 +275,24 @@ impl Day {
                 .copied()
                 .unwrap_or_default()
         });
-        let unsealed =
-            whole(&|channel, unit| self.units[usize::from(unit)].bookable[channel as usize]);
+        // With the next waves, one after the other, until the visit would be possible.
+        let waves = &self.plan.waves[self.waves_released..];
+        let with_next = |count: usize| {
+            whole(&|channel, unit| {
+                let unit = usize::from(unit);
+                let bookable = self.units[unit].bookable[channel as usize];
+                let sealed = waves.iter().take(count).map(|wave| wave.cells[unit]);
+                let sealed = sealed.filter(|_| channel == Channel::Public);
+                sealed.fold(bookable, CounterSet::or)
+            })
+        };
         if open.is_empty() {
-            HoldRefusal::Closed
-        } else if unsealed.is_empty() {
-            HoldRefusal::Sealed {
-                until: self.next_release,
-            }
-        } else {
-            HoldRefusal::Taken
+            return HoldRefusal::Closed;
+        }
+        let needed = (0..=waves.len()).find(|count| !with_next(*count).is_empty());
+        match needed.and_then(|count| waves.get(count.checked_sub(1)?)) {
+            Some(wave) => HoldRefusal::Sealed { until: wave.at },
+            None => HoldRefusal::Taken,
         }
     }
 }

@@ -24,7 +24,7 @@ use super::cells::{COUNTERS_MAX, CounterSet};
 use super::ids::{DayKey, Digest, ReservationId, Seat};
 use super::need::{Need, Services};
 use super::record::{Confirmed, Contract, Position};
-use super::time::{DayNumber, UnixMillis};
+use super::time::{DayNumber, Millis, UnixMillis};
 
 pub use bookings::{Begun, BookingRefusal, MoveOutcome};
 pub use holds::{Ask, Expiry, ExtendRefusal, HoldRefusal, HoldUse, HoldView};
@@ -35,7 +35,7 @@ use slab::Slab;
 #[derive(Debug)]
 pub struct Day {
     key: DayKey,
-    plan: DayPlan,
+    plan: Box<DayPlan>,
     units: Box<[Unit]>,
     /// How many of the plan's waves are released.
     waves_released: usize,
@@ -139,7 +139,7 @@ impl Day {
         let mut day = Day {
             key,
             units: vec![Unit::default(); usize::from(plan.units)].into_boxed_slice(),
-            plan,
+            plan: Box::new(plan),
             waves_released: 0,
             next_release: END_OF_TIME,
             slab: Slab::default(),
@@ -182,7 +182,7 @@ impl Day {
             plan.units, self.plan.units,
             "the length of a day does not change"
         );
-        self.plan = plan;
+        *self.plan = plan;
         self.waves_released = 0;
         self.apply_plan();
         self.conflicts()
@@ -214,7 +214,15 @@ impl Day {
             return Err(Overlap);
         }
         let occupies = reservation.state.occupies();
+        let ended = matches!(
+            reservation.state,
+            State::Cancelled(contract, _) if contract.origin == reservation.id
+        );
+        let id = reservation.id;
         self.slab.restore(reservation)?;
+        if ended {
+            self.slab.end(id);
+        }
         if occupies {
             self.take(seat);
         }
@@ -230,7 +238,8 @@ impl Day {
         self.release_waves(now);
         let mut valid_until = self.next_release;
         let mut starts = Vec::new();
-        let earliest = now + self.plan.notice;
+        let notice = self.notice(channel);
+        let earliest = now + notice;
         let mut runs = self.runs(channel, need);
         if channel != Channel::Public {
             // As a hold does: a channel whose own quota is used up competes with everybody.
@@ -250,7 +259,7 @@ impl Day {
                 continue;
             }
             if starts.is_empty() {
-                let leaves = UnixMillis(begins.0 - self.plan.notice.0 + 1);
+                let leaves = UnixMillis(begins.0 - notice.0 + 1);
                 valid_until = valid_until.min(leaves.min(begins));
             }
             starts.push(Start {
@@ -351,6 +360,14 @@ impl Day {
             let next = self.plan.waves.get(self.waves_released);
             self.next_release = next.map_or(END_OF_TIME, |wave| wave.at);
             self.changes += 1;
+        }
+    }
+
+    /// How long before its start a slot must be held. The offices' own people know what they do.
+    fn notice(&self, channel: Channel) -> Millis {
+        match channel {
+            Channel::Public => self.plan.notice,
+            Channel::CallCentre | Channel::WalkIn => Millis(0),
         }
     }
 

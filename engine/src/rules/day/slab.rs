@@ -1,5 +1,7 @@
 //! The reservations of a day, each at the slot that its id names.
 
+use std::collections::VecDeque;
+
 use super::{Overlap, Reservation};
 use crate::rules::ids::ReservationId;
 
@@ -10,6 +12,9 @@ pub const RESERVATIONS_MAX: u16 = 32_768;
 pub(super) struct Slab {
     slots: Vec<Option<Reservation>>,
     vacant: Vec<u16>,
+    /// Cancelled bookings, oldest first. They are remembered until the day is full, so that
+    /// booking and cancelling in a loop cannot close a day.
+    ended: VecDeque<ReservationId>,
 }
 
 impl Slab {
@@ -24,18 +29,17 @@ impl Slab {
     }
 
     /// Puts a reservation into the slot that its id names, which was [`next_slot`](Self::next_slot).
+    #[inline(always)]
     pub(super) fn insert(&mut self, reservation: Reservation) {
         let slot = reservation.id.slot();
         match self.vacant.pop() {
-            Some(vacant) => {
-                assert_eq!(vacant, slot, "an id names the slot it was made for");
-                self.slots[usize::from(slot)] = Some(reservation);
-            }
+            Some(vacant) => assert_eq!(vacant, slot, "an id names the slot it was made for"),
             None => {
                 assert_eq!(self.slots.len(), usize::from(slot), "the slab grows by one");
-                self.slots.push(Some(reservation));
+                self.slots.push(None);
             }
         }
+        self.slots[usize::from(slot)] = Some(reservation);
     }
 
     /// Puts a reservation back where it was before a restart.
@@ -60,6 +64,20 @@ impl Slab {
         Ok(())
     }
 
+    /// Notes that a reservation needs to be remembered no longer than there is room.
+    pub(super) fn end(&mut self, id: ReservationId) {
+        self.ended.push_back(id);
+    }
+
+    /// Forgets the oldest ended reservation if there is no slot left.
+    pub(super) fn make_room(&mut self) {
+        if self.next_slot().is_none()
+            && let Some(id) = self.ended.pop_front()
+        {
+            self.remove(id);
+        }
+    }
+
     pub(super) fn get(&self, id: ReservationId) -> Option<&Reservation> {
         let reservation = self.slots.get(usize::from(id.slot()))?.as_ref()?;
         (reservation.id == id).then_some(reservation)
@@ -72,8 +90,12 @@ impl Slab {
 
     /// Takes out a reservation of which nothing needs to be remembered.
     pub(super) fn remove(&mut self, id: ReservationId) {
-        if self.get(id).is_some() {
-            self.slots[usize::from(id.slot())] = None;
+        if let Some(place) = self.slots.get_mut(usize::from(id.slot()))
+            && place
+                .as_ref()
+                .is_some_and(|reservation| reservation.id == id)
+        {
+            *place = None;
             self.vacant.push(id.slot());
         }
     }

@@ -8,8 +8,10 @@ use crate::rules::day::{Begun, BookingRefusal, Day, HoldUse, MoveOutcome, State}
 use crate::rules::ids::{Digest, HoldToken, ReservationId, Secret};
 use crate::rules::record::{Booked, Confirmed, Contract, Fact, Person, Position, Record};
 use crate::rules::time::{Millis, UnixMillis};
-use crate::shell::ledger::{Durable, Entry, Ledger, NotKept};
+use crate::shell::ledger::{Durable, Entry, Health, Ledger, NotKept};
 
+/// A deadline that rose by less is not written down.
+const STRETCH_NOTED: Millis = Millis::from_minutes(1);
 /// How often one booking can be moved.
 pub const MOVES_MAX: u32 = 16;
 
@@ -18,6 +20,15 @@ pub const MOVES_MAX: u32 = 16;
 pub struct Booking {
     pub confirmed: Confirmed,
     pub cancelled: bool,
+}
+
+/// The time that a hold gets after the ledger refused its confirmation.
+#[derive(Clone, Copy)]
+struct SecondChance {
+    /// From the refusal on.
+    hold: Millis,
+    /// But no longer than this after the outage began.
+    stretch_max: Millis,
 }
 
 /// A request to confirm a hold.
@@ -102,10 +113,12 @@ impl Engine {
         });
     }
 
-    /// The time that a hold has at least, after the ledger refused its confirmation.
-    fn second_chance(&self, office: OfficeIndex) -> Millis {
+    fn second_chance(&self, office: OfficeIndex) -> SecondChance {
         let hold_minutes = u32::from(self.catalogue.office(office).hold_minutes);
-        Millis::from_minutes(hold_minutes).min(self.limits.stretch_max)
+        SecondChance {
+            hold: Millis::from_minutes(hold_minutes),
+            stretch_max: self.limits.stretch_max,
+        }
     }
 
     /// Looks at a booking by the id it was first given.
@@ -143,6 +156,21 @@ impl Engine {
         Err(BookingRefusal::Unknown)
     }
 
+    /// The booking with this id, unless its time has come. A cancelled one is still found, so that
+    /// repeating the cancellation gets the same answer.
+    fn find_changeable(
+        &self,
+        now: UnixMillis,
+        id: ReservationId,
+        manage: Digest,
+    ) -> Result<Confirmed, BookingRefusal> {
+        let (confirmed, state) = self.find(id, manage)?;
+        if confirmed.start <= now && !matches!(state, State::Cancelled(..)) {
+            return Err(BookingRefusal::Over);
+        }
+        Ok(confirmed)
+    }
+
     /// Cancels a booking. `done` is called once; repeating gets the same answer.
     pub fn cancel(
         &self,
@@ -152,8 +180,8 @@ impl Engine {
         done: impl FnOnce(Result<Durable<Booking>, ChangeError>) + Send + 'static,
     ) {
         let manage = manage.digest();
-        let current = match self.find(id, manage) {
-            Ok((confirmed, _)) => confirmed.id,
+        let current = match self.find_changeable(now, id, manage) {
+            Ok(confirmed) => confirmed.id,
             Err(refusal) => return done(Err(ChangeError::Booking(refusal))),
         };
         let Some((shard, _)) = self.existing(current) else {
@@ -203,8 +231,8 @@ impl Engine {
         done: impl FnOnce(Result<Durable<Booking>, ChangeError>) + Send + 'static,
     ) {
         let manage = manage.digest();
-        let (from, origin) = match self.find(id, manage) {
-            Ok((confirmed, _)) => (confirmed.id, confirmed.contract.origin),
+        let (from, origin) = match self.find_changeable(now, id, manage) {
+            Ok(confirmed) => (confirmed.id, confirmed.contract.origin),
             Err(refusal) => return done(Err(ChangeError::Booking(refusal))),
         };
         let Some((old_shard, _)) = self.existing(from) else {
@@ -214,7 +242,7 @@ impl Engine {
             return done(Err(ChangeError::Hold(HoldUse::Gone)));
         };
         if from == token.id {
-            return done(old_shard.decide(|day| moved_before(day, from, manage)));
+            return done(old_shard.decide(|day| moved_before(day, from, manage, token)));
         }
         // Looked up before any day is locked: whoever has the map may be waiting for a day.
         let origin_shard = self.existing(origin).map(|(shard, _)| shard);
@@ -283,13 +311,20 @@ fn hold_again(
     ledger: &dyn Ledger,
     id: ReservationId,
     at: UnixMillis,
-    again: Millis,
+    again: SecondChance,
 ) {
-    let deadline = day.confirm_refused(id, at + again);
-    let fact = Fact::Stretched { id, deadline };
-    let record = Record { at, fact };
-    // If even the queue is full, the next start knows only the earlier deadline.
-    drop(ledger.append(Entry { record, done: None }));
+    let deadline = match ledger.health() {
+        Health::Away { since, .. } => (at + again.hold).min(since + again.stretch_max),
+        Health::Ready => at + again.hold,
+    };
+    let (deadline, rise) = day.confirm_refused(id, deadline);
+    // People try again every few seconds; not each try is worth a record.
+    if rise >= STRETCH_NOTED {
+        let fact = Fact::Stretched { id, deadline };
+        let record = Record { at, fact };
+        // If even the queue is full, the next start knows only the earlier deadline.
+        drop(ledger.append(Entry { record, done: None }));
+    }
 }
 
 fn booking(confirmed: Confirmed, position: Position) -> Durable<Booking> {
@@ -317,9 +352,17 @@ fn moved_before(
     day: &Day,
     id: ReservationId,
     manage: Digest,
+    token: HoldToken,
 ) -> Result<Durable<Booking>, ChangeError> {
+    let secret = day.reservation(id).map(|reservation| reservation.secret);
+    if secret != Some(token.secret.digest()) {
+        return Err(ChangeError::Hold(HoldUse::Foreign));
+    }
     match day.booking(id, manage).map_err(ChangeError::Booking)? {
-        (confirmed, State::Booked(_, position)) => Ok(booking(confirmed, position)),
+        (confirmed, State::Booked(contract, position)) if contract.sequence > 0 => {
+            Ok(booking(confirmed, position))
+        }
+        (_, State::Booked(..)) => Err(ChangeError::Hold(HoldUse::Spent)),
         (_, State::Cancelled(..)) => Err(ChangeError::Booking(BookingRefusal::Cancelled)),
         _ => Err(ChangeError::Booking(BookingRefusal::Pending)),
     }
@@ -347,7 +390,6 @@ fn begin_move(
         .move_out(from, manage)
         .map_err(ChangeError::Booking)?;
     let contract = Contract {
-        request: Digest::of(&[b"move", &from.to_bytes()]),
         sequence: old.sequence + 1,
         ..old
     };

@@ -1,8 +1,10 @@
 //! Hold, extend, release, and what happens when time is up.
 
+use std::sync::atomic::Ordering;
+
 use jiff::civil::Date;
 
-use super::{DEADLINE_QUEUE_MAX, Due, Engine};
+use super::{DEADLINE_QUEUE_MAX, DEADLINES_MAX, Due, Engine};
 use crate::rules::catalogue::{Channel, OfficeIndex};
 use crate::rules::day::{Ask, Expiry, ExtendRefusal, HoldRefusal, HoldUse, HoldView};
 use crate::rules::ids::{Digest, HoldToken, ReservationId};
@@ -84,7 +86,8 @@ impl Engine {
             secret: ask.secret,
             deadline,
         };
-        let watched = self.deadlines.try_send((deadline, id)).is_ok();
+        let watched = self.watched.load(Ordering::Relaxed) < DEADLINES_MAX
+            && self.deadlines.try_send((deadline, id)).is_ok();
         if !watched || !self.append(now, fact) {
             day.forget(id);
             return Err(HoldError::Overloaded);
@@ -152,6 +155,7 @@ impl Engine {
                 Expiry::Nothing => {}
             }
         }
+        self.watched.store(wheel.len(), Ordering::Relaxed);
     }
 
     /// Whether an outage of the ledger gives holds more time now.

@@ -8,7 +8,7 @@ mod bookings;
 mod holds;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU64, AtomicUsize, Ordering};
 
 use crossbeam::channel::{Receiver, Sender, bounded};
 use dashmap::DashMap;
@@ -31,6 +31,8 @@ pub use holds::{HoldAsk, HoldError};
 
 /// Deadlines that wait to be filed in the wheel.
 const DEADLINE_QUEUE_MAX: usize = 1 << 17;
+/// Deadlines that are watched, those of holds that ended early included; further holds wait.
+const DEADLINES_MAX: usize = 1 << 22;
 
 /// Bounds that the operator sets.
 #[derive(Clone, Copy, Debug)]
@@ -53,10 +55,14 @@ pub struct Engine {
     limits: Limits,
     demo: Option<Demo>,
     days: DashMap<DayKey, Arc<Shard>>,
+    /// Days before this one were dropped and must not come back empty.
+    first_day: AtomicU16,
     /// By position of the office in the catalogue.
     office_changes: Vec<Arc<AtomicU64>>,
     deadlines: Sender<(UnixMillis, ReservationId)>,
     due: Mutex<Due>,
+    /// Deadlines in the wheel when it was last looked at.
+    watched: AtomicUsize,
 }
 
 /// What only the ticking thread touches.
@@ -95,6 +101,8 @@ impl Engine {
                 incoming,
                 wheel: Wheel::new(now),
             }),
+            watched: AtomicUsize::new(0),
+            first_day: AtomicU16::new(0),
         }
     }
 
@@ -126,7 +134,8 @@ impl Engine {
         self.date_of(now).saturating_add(days)
     }
 
-    /// The shard of a day, made on first use; None outside of what can be numbered.
+    /// The shard of a day, made on first use; None outside of what can be numbered, and for days
+    /// that were dropped.
     pub fn shard(&self, office: OfficeIndex, date: Date) -> Option<Arc<Shard>> {
         let number = self.catalogue.office(office).number;
         let key = DayKey {
@@ -135,6 +144,9 @@ impl Engine {
         };
         if let Some(shard) = self.days.get(&key) {
             return Some(Arc::clone(&shard));
+        }
+        if key.day.0 < self.first_day.load(Ordering::Acquire) {
+            return None;
         }
         // The plan is made outside the map's lock; whoever is first puts it in.
         let shard = self.new_shard(key, office, date);
@@ -173,12 +185,15 @@ impl Engine {
         Some(shard.decide(|day| day.starts(now, channel, need)))
     }
 
-    /// Drops days that are over, unless a booking that lives on elsewhere began there.
+    /// Drops days that are over, unless a booking that lives on elsewhere began there. They never
+    /// come back: after a clock that ran ahead, a day that was dropped too early gives out nothing
+    /// until the next start, instead of giving out twice.
     pub fn retire(&self, now: UnixMillis) {
         let Some(today) = DayNumber::from_date(self.date_of(now)) else {
             return;
         };
         let first_kept = DayNumber(today.0.saturating_sub(1));
+        self.first_day.fetch_max(first_kept.0, Ordering::AcqRel);
         self.days.retain(|key, shard| {
             key.day >= first_kept || shard.decide(|day| day.leads_to_day(first_kept))
         });

@@ -19,6 +19,7 @@ use parking_lot::Mutex;
 use rusqlite::Connection;
 
 use super::ledger::{Entry, Health, Ledger};
+use super::vital::spawn_vital;
 use crate::rules::catalogue::Catalogue;
 use crate::rules::time::UnixMillis;
 use writer::Writer;
@@ -68,11 +69,28 @@ pub enum OpenError {
 /// The ledger of a data directory. Closing or dropping it writes what is queued first.
 pub struct SqliteLedger {
     queue: Sender<Message>,
-    state: Arc<Mutex<Health>>,
-    /// Whether `state` is ready, without the lock.
-    ready: Arc<AtomicBool>,
+    shared: Arc<Shared>,
     writer: Mutex<Option<JoinHandle<()>>>,
     _lock: File,
+}
+
+/// What the writer tells and is told beside the queue.
+struct Shared {
+    health: Mutex<Health>,
+    /// Whether `health` is ready, without the lock.
+    ready: AtomicBool,
+    /// Nobody will append any more: a disk that is away is not waited for.
+    closing: AtomicBool,
+}
+
+impl Default for Shared {
+    fn default() -> Shared {
+        Shared {
+            health: Mutex::new(Health::Ready),
+            ready: AtomicBool::new(true),
+            closing: AtomicBool::new(false),
+        }
+    }
 }
 
 /// What the writer's queue carries.
@@ -147,27 +165,17 @@ impl SqliteLedger {
         let stored = prepare().map_err(|error| OpenError::Database(path.clone(), error))?;
 
         let (queue, incoming) = bounded(options.queue_max);
-        let state = Arc::new(Mutex::new(Health::Ready));
-        let ready = Arc::new(AtomicBool::new(true));
-        let writer = Writer::new(
-            connection,
-            incoming,
-            options,
-            catalogue.city.zone.clone(),
-            Arc::clone(&state),
-            Arc::clone(&ready),
-        )
-        .map_err(|error| OpenError::Database(path, error))?;
-        let thread = std::thread::Builder::new()
-            .name("ledger".into())
-            .spawn(move || writer.run())
+        let shared = Arc::new(Shared::default());
+        let zone = catalogue.city.zone.clone();
+        let writer = Writer::new(connection, incoming, options, zone, Arc::clone(&shared))
+            .map_err(|error| OpenError::Database(path, error))?;
+        let thread = spawn_vital("ledger", move || writer.run())
             .map_err(|error| OpenError::Directory(data.to_owned(), error))?;
         let writer = Mutex::new(Some(thread));
         Ok((
             SqliteLedger {
                 queue,
-                state,
-                ready,
+                shared,
                 writer,
                 _lock: lock,
             },
@@ -178,9 +186,13 @@ impl SqliteLedger {
     /// Writes what is queued, ends the thread and lets go of the file. Later appends are refused.
     pub fn close(&self) {
         if let Some(writer) = self.writer.lock().take() {
-            // A writer that is gone has nothing left to write.
-            let _ = self.queue.send(Message::Close);
-            let _ = writer.join();
+            self.shared.closing.store(true, Ordering::Release);
+            // Wakes the writer; if the queue is full it is awake.
+            let _ = self.queue.try_send(Message::Close);
+            // The last owner can be a completion, which runs on the writer's own thread.
+            if writer.thread().id() != std::thread::current().id() {
+                let _ = writer.join();
+            }
         }
     }
 }
@@ -193,7 +205,7 @@ impl Drop for SqliteLedger {
 
 impl Ledger for SqliteLedger {
     fn append(&self, entry: Entry) -> Result<(), Entry> {
-        if entry.record.fact.is_strict() && !self.ready.load(Ordering::Acquire) {
+        if entry.record.fact.is_strict() && !self.shared.ready.load(Ordering::Acquire) {
             return Err(entry);
         }
         self.queue
@@ -205,13 +217,21 @@ impl Ledger for SqliteLedger {
     }
 
     fn health(&self) -> Health {
-        self.state.lock().clone()
+        self.shared.health.lock().clone()
     }
 }
 
 fn lock(data: &Path) -> Result<File, OpenError> {
     let failed = |error| OpenError::Directory(data.to_owned(), error);
     std::fs::create_dir_all(data).map_err(failed)?;
+    if let Ok(parent) = data.canonicalize()
+        && let Some(parent) = parent.parent()
+    {
+        // A new directory is only safe from a loss of power once its parent is written.
+        File::open(parent)
+            .and_then(|parent| parent.sync_all())
+            .map_err(failed)?;
+    }
     let lock = File::create(data.join(LOCK)).map_err(failed)?;
     lock.try_lock().map_err(|error| match error {
         TryLockError::WouldBlock => OpenError::InUse(data.to_owned()),

@@ -38,8 +38,13 @@ pub(super) fn read(connection: &Connection, now: UnixMillis) -> rusqlite::Result
         holds: holds(connection, now)?,
         ..Stored::default()
     };
-    // Two days back covers yesterday in every time zone.
-    let today = now.0.div_euclid(86_400_000) - days_to_epoch();
+    // By the ledger's own time where that is earlier: a clock that is ahead at the start must not
+    // hide a booking. Two days back covers yesterday in every time zone.
+    let written = connection.query_one("SELECT max(at_ms) FROM ledger", [], |row| {
+        row.get::<_, Option<i64>>(0)
+    })?;
+    let now_ms = written.map_or(now.0, |written| written.min(now.0));
+    let today = now_ms.div_euclid(86_400_000) - days_to_epoch();
     let mut statement = connection.prepare(
         "SELECT id, reservation, status, channel, services, sequence, secret, manage, request,
                 position, idempotency_key, booked_at_ms

@@ -7,20 +7,22 @@
 //! until it is certain: a seat whose fate is unclear is neither freed nor given twice.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crossbeam::channel::{Receiver, RecvTimeoutError};
 use jiff::tz::TimeZone;
-use parking_lot::Mutex;
 use rusqlite::{Connection, ErrorCode, TransactionBehavior, params};
 
-use super::{Message, Options};
+use super::{Message, Options, Shared};
 use crate::rules::ids::ReservationId;
 use crate::rules::need::Services;
 use crate::rules::record::{Booked, Confirmed, Fact, Position, Record};
 use crate::rules::time::UnixMillis;
 use crate::shell::ledger::{Entry, Health, NotKept};
+
+/// How often the disk is tried while nobody asks for anything.
+const IDLE_PROBE: Duration = Duration::from_secs(5);
 
 pub(super) struct Writer {
     connection: Connection,
@@ -28,8 +30,7 @@ pub(super) struct Writer {
     options: Options,
     /// The city's, for the times that people read.
     zone: TimeZone,
-    state: Arc<Mutex<Health>>,
-    ready: Arc<AtomicBool>,
+    shared: Arc<Shared>,
     /// Position of the last durable record.
     last: Position,
     /// Time of the last durable record: times in the ledger never go back.
@@ -50,8 +51,7 @@ impl Writer {
         queue: Receiver<Message>,
         options: Options,
         zone: TimeZone,
-        state: Arc<Mutex<Health>>,
-        ready: Arc<AtomicBool>,
+        shared: Arc<Shared>,
     ) -> rusqlite::Result<Writer> {
         connection.set_prepared_statement_cache_capacity(32);
         let (last, last_at) = newest(&connection)?;
@@ -60,8 +60,7 @@ impl Writer {
             queue,
             options,
             zone,
-            state,
-            ready,
+            shared,
             last,
             last_at,
             unclear: false,
@@ -86,7 +85,7 @@ impl Writer {
                 }
                 Err(failure) => {
                     self.fail(failure, &mut batch);
-                    if closing {
+                    if closing || self.shared.closing.load(Ordering::Acquire) {
                         // The disk does not come back for our sake; what is left is not
                         // acknowledged to anybody.
                         return;
@@ -98,19 +97,19 @@ impl Writer {
     }
 
     /// Waits for a first record and takes what has arrived by then; true when the ledger closes.
-    /// While the ledger is away it returns without one, so that the disk is tried again.
+    /// It returns without one when the disk is to be tried: after a pause while the ledger is
+    /// away, and now and then while nobody asks, so that readiness stays true.
     fn gather(&self, batch: &mut Vec<Entry>) -> bool {
         if batch.is_empty() {
-            let first = if self.ready.load(Ordering::Acquire) {
-                self.queue
-                    .recv()
-                    .map_err(|_| RecvTimeoutError::Disconnected)
+            let closing = self.shared.closing.load(Ordering::Acquire);
+            let patience = if self.shared.ready.load(Ordering::Acquire) && !closing {
+                IDLE_PROBE
             } else {
-                self.queue.recv_timeout(Duration::ZERO)
+                Duration::ZERO
             };
-            match first {
+            match self.queue.recv_timeout(patience) {
                 Ok(Message::Append(entry)) => batch.push(entry),
-                Err(RecvTimeoutError::Timeout) => return false,
+                Err(RecvTimeoutError::Timeout) => return closing,
                 Ok(Message::Close) | Err(RecvTimeoutError::Disconnected) => return true,
             }
         }
@@ -193,8 +192,8 @@ impl Writer {
     }
 
     fn report(&self, health: Health) {
-        if self.ready.swap(health.is_ready(), Ordering::AcqRel) != health.is_ready() {
-            *self.state.lock() = health;
+        if self.shared.ready.swap(health.is_ready(), Ordering::AcqRel) != health.is_ready() {
+            *self.shared.health.lock() = health;
         }
     }
 }
@@ -375,6 +374,7 @@ fn insert_booking(
     Ok(())
 }
 
+/// The request stays the one that made the booking: its repetition is recognised by it.
 fn move_booking(
     connection: &Connection,
     zone: &TimeZone,
@@ -384,8 +384,7 @@ fn move_booking(
     let update = "UPDATE bookings
                      SET reservation = ?2, code = ?3, office = ?4, day = ?5, counter = ?6,
                          start_unit = ?7, units = ?8, starts_at = ?9, start_ms = ?10, end_ms = ?11,
-                         channel = ?12, services = ?13, sequence = ?14, secret = ?15,
-                         request = ?16, position = ?17
+                         channel = ?12, services = ?13, sequence = ?14, secret = ?15, position = ?16
                    WHERE id = ?1";
     let seat = to.id.seat();
     connection.prepare_cached(update)?.execute(params![
@@ -404,7 +403,6 @@ fn move_booking(
         services_text(to.services),
         to.contract.sequence,
         to.secret.0,
-        to.contract.request.0,
         position.0,
     ])?;
     Ok(())
@@ -454,9 +452,7 @@ mod tests {
             clock: || NOON,
         };
         let (_, queue) = crossbeam::channel::bounded(options.queue_max);
-        let state = Arc::new(Mutex::new(Health::Ready));
-        let ready = Arc::new(AtomicBool::new(true));
-        Writer::new(connection, queue, options, TimeZone::UTC, state, ready).unwrap()
+        Writer::new(connection, queue, options, TimeZone::UTC, Arc::default()).unwrap()
     }
 
     /// A record for which somebody waits.
@@ -545,7 +541,7 @@ mod tests {
             told.iter()
                 .all(|told| told.try_recv() == Ok(Err(NotKept { at: NOON })))
         );
-        assert!(!writer.state.lock().is_ready());
+        assert!(!writer.shared.health.lock().is_ready());
         writer
             .connection
             .pragma_update(None, "max_page_count", 1 << 20)
