@@ -6,7 +6,7 @@
 
 use super::engine::Engine;
 use super::sqlite::Stored;
-use crate::rules::day::{Fit, Overlap, Reservation, State};
+use crate::rules::day::{Expiry, Fit, Overlap, Reservation, State};
 use crate::rules::ids::{DayKey, ReservationId};
 use crate::rules::time::UnixMillis;
 
@@ -77,16 +77,14 @@ impl Engine {
             }
         }
         for hold in stored.holds.into_iter().rev() {
-            let State::Held(terms) = hold.state else {
-                continue;
-            };
             let id = hold.id;
-            if matches!(self.restore(hold), Ok(Ok(_))) {
-                self.watch(terms.deadline, id);
-                recovered.holds += usize::from(now < terms.deadline);
+            if matches!(self.restore(hold), Ok(Ok(_)))
+                && let Expiry::Later(deadline) = self.expire(now, id, false)
+            {
+                self.watch(deadline, id);
+                recovered.holds += 1;
             }
         }
-        self.tick(now);
         Ok(recovered)
     }
 

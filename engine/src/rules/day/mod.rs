@@ -35,7 +35,7 @@ use slab::Slab;
 #[derive(Debug)]
 pub struct Day {
     key: DayKey,
-    plan: Box<DayPlan>,
+    plan: DayPlan,
     units: Box<[Unit]>,
     /// How many of the plan's waves are released.
     waves_released: usize,
@@ -62,6 +62,7 @@ impl Unit {
 
 /// Somebody's right to a seat.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[repr(C)]
 pub struct Reservation {
     pub id: ReservationId,
     pub services: Services,
@@ -139,7 +140,7 @@ impl Day {
         let mut day = Day {
             key,
             units: vec![Unit::default(); usize::from(plan.units)].into_boxed_slice(),
-            plan: Box::new(plan),
+            plan,
             waves_released: 0,
             next_release: END_OF_TIME,
             slab: Slab::default(),
@@ -182,7 +183,7 @@ impl Day {
             plan.units, self.plan.units,
             "the length of a day does not change"
         );
-        *self.plan = plan;
+        self.plan = plan;
         self.waves_released = 0;
         self.apply_plan();
         self.conflicts()

@@ -28,7 +28,7 @@ impl Slab {
             .filter(|slot| *slot < RESERVATIONS_MAX)
     }
 
-    /// Puts a reservation into the slot that its id names, which was [`next_slot`](Self::next_slot).
+    /// Puts a reservation into the slot that its id names, which [`Self::next_slot`] has given.
     #[inline(always)]
     pub(super) fn insert(&mut self, reservation: Reservation) {
         let slot = reservation.id.slot();

@@ -139,23 +139,35 @@ impl Engine {
         let until = if stretch { now + STRETCH_AHEAD } else { now };
         wheel.advance(until, |_, id| fired.push(id));
         for id in fired {
-            let Some((shard, _)) = self.existing(id) else {
-                continue;
-            };
-            let mut day = shard.lock();
-            if stretch && let Some(deadline) = day.stretch(id, now + STRETCH_STEP) {
-                // Kept in the ledger's queue until it is back, for the next start.
-                self.append(now, Fact::Stretched { id, deadline });
-            }
-            match day.expire(now, id) {
-                // Left out of the ledger when its queue is full: a hold past its deadline is
-                // expired whether or not anybody wrote it down.
-                Expiry::Freed => drop(self.append(now, Fact::Expired { id })),
-                Expiry::Later(deadline) => wheel.insert(deadline, id),
-                Expiry::Nothing => {}
+            if let Expiry::Later(deadline) = self.expire(now, id, stretch) {
+                wheel.insert(deadline, id);
             }
         }
         self.watched.store(wheel.len(), Ordering::Relaxed);
+    }
+
+    /// Ends a hold whose deadline has come, or gives it more time if `stretch` says so.
+    pub(in crate::shell) fn expire(
+        &self,
+        now: UnixMillis,
+        id: ReservationId,
+        stretch: bool,
+    ) -> Expiry {
+        let Some((shard, _)) = self.existing(id) else {
+            return Expiry::Nothing;
+        };
+        let mut day = shard.lock();
+        if stretch && let Some(deadline) = day.stretch(id, now + STRETCH_STEP) {
+            // Kept in the ledger's queue until it is back, for the next start.
+            self.append(now, Fact::Stretched { id, deadline });
+        }
+        let expiry = day.expire(now, id);
+        if expiry == Expiry::Freed {
+            // Left out of the ledger when its queue is full: a hold past its deadline is expired
+            // whether or not anybody wrote it down.
+            self.append(now, Fact::Expired { id });
+        }
+        expiry
     }
 
     /// Whether an outage of the ledger gives holds more time now.

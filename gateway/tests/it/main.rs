@@ -1,0 +1,20 @@
+//! The gateway from the outside: the real program, over real sockets, on real disks.
+
+#![expect(clippy::unwrap_used, reason = "a test fails where its helpers fail")]
+
+mod availability;
+mod calendar;
+mod citizen;
+mod command_line;
+mod course;
+mod crash;
+mod disk;
+mod http;
+mod listener;
+mod offices;
+mod pages;
+mod races;
+mod refusals;
+mod restart;
+mod support;
+mod town;
