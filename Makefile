@@ -26,8 +26,10 @@ check:
 	$(CARGO) clippy --locked --workspace --all-targets -- --deny warnings
 
 test: check
-	$(CARGO) build --release --locked -p morgenruh -p morgenruh-loadtest
 	$(CARGO) test --locked --workspace
+	$(CARGO) test --locked -p morgenruh-benches --benches
+	$(CARGO) build --locked
+	BIN=$${CARGO_TARGET_DIR:-target}/debug PEOPLE=1000 SPEED=150 ./loadtest/morning.sh
 
 bench:
 	$(CARGO) bench --locked -p morgenruh-benches

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Replays the Düsseldorf morning against a service of its own: free ports, data that is thrown
-# away. Exit code and verdict are those of the load tool. PEOPLE and SPEED can be set.
+# away. Exit code and verdict are those of the load tool. PEOPLE, SPEED and BIN (the folder of
+# the two programs) can be set.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-bin=${CARGO_TARGET_DIR:-target}/release
+bin=${BIN:-${CARGO_TARGET_DIR:-target}/release}
 data=$(mktemp -d)
 service=
 finish() {

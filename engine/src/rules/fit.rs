@@ -19,9 +19,6 @@ pub fn best_fit(
     candidates: CounterSet,
     useful_units: u8,
 ) -> Option<u8> {
-    if !candidates.has_several() {
-        return candidates.first();
-    }
     let before = |gap: u16| free(start.wrapping_sub(gap + 1));
     let after = |gap: u16| free(end.saturating_add(gap));
 
@@ -29,13 +26,16 @@ pub fn best_fit(
     let (open_after, lost_after) = look(&after, useful_units, candidates);
     let mut best = candidates.without(lost_before.or(lost_after));
     if best.is_empty() {
+        if !candidates.has_several() {
+            return candidates.first();
+        }
         best = losing_least(&before, &after, useful_units, candidates);
     }
-    if let Some(tight) = best.without(open_before.or(open_after)).first() {
-        return Some(tight);
-    }
-    if let Some(one_side) = best.without(open_before.and(open_after)).first() {
-        return Some(one_side);
+    let tight = best.without(open_before.or(open_after));
+    let one_side = best.without(open_before.and(open_after));
+    let close = if tight.is_empty() { one_side } else { tight };
+    if let Some(counter) = close.first() {
+        return Some(counter);
     }
     // Open on both sides everywhere: look outwards for the nearest neighbour.
     let mut roomy = best;

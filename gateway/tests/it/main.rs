@@ -17,4 +17,5 @@ mod races;
 mod refusals;
 mod restart;
 mod support;
+mod tidy;
 mod town;

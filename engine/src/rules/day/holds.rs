@@ -247,14 +247,8 @@ impl Day {
         end: u16,
         qualified: CounterSet,
     ) -> Option<(Channel, u8)> {
-        let span = &self.units[usize::from(start)..usize::from(end)];
-        let candidates = span
-            .iter()
-            .fold(qualified, |set, unit| set.and(unit.free(channel)));
-        let free = |unit: u16| {
-            let unit = self.units.get(usize::from(unit));
-            unit.map_or(CounterSet::EMPTY, |unit| unit.free(channel))
-        };
+        let free = |unit: u16| self.free(channel, unit);
+        let candidates = (start..end).fold(qualified, |set, unit| set.and(free(unit)));
         let counter = best_fit(free, start, end, candidates, self.plan.useful_units)?;
         Some((channel, counter))
     }
@@ -280,7 +274,7 @@ impl Day {
         let with_next = |count: usize| {
             whole(&|channel, unit| {
                 let unit = usize::from(unit);
-                let bookable = self.units[unit].bookable[channel as usize];
+                let bookable = self.bookable[channel as usize][unit];
                 let sealed = waves.iter().take(count).map(|wave| wave.cells[unit]);
                 let sealed = sealed.filter(|_| channel == Channel::Public);
                 sealed.fold(bookable, CounterSet::or)

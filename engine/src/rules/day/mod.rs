@@ -36,7 +36,11 @@ use slab::Slab;
 pub struct Day {
     key: DayKey,
     plan: DayPlan,
-    units: Box<[Unit]>,
+    /// By [`Channel`] and unit: the counters that it may book, taken or not. Disjoint.
+    bookable: [Cells; 3],
+    /// By unit. Apart from what is bookable, because only this changes with every hold: few cache
+    /// lines travel between the cores, and the others can be kept by all of them.
+    taken: Cells,
     /// How many of the plan's waves are released.
     waves_released: usize,
     /// When the next wave is released; the end of time if there is none.
@@ -46,23 +50,8 @@ pub struct Day {
     changes: u64,
 }
 
-/// Five minutes of an office.
-#[derive(Clone, Copy, Debug, Default)]
-struct Unit {
-    /// Counters that a channel may book here, taken or not; by [`Channel`]. Disjoint.
-    bookable: [CounterSet; 3],
-    taken: CounterSet,
-}
-
-impl Unit {
-    fn free(&self, channel: Channel) -> CounterSet {
-        self.bookable[channel as usize].without(self.taken)
-    }
-}
-
 /// Somebody's right to a seat.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[repr(C)]
 pub struct Reservation {
     pub id: ReservationId,
     pub services: Services,
@@ -139,7 +128,8 @@ impl Day {
     pub fn new(key: DayKey, plan: DayPlan) -> Day {
         let mut day = Day {
             key,
-            units: vec![Unit::default(); usize::from(plan.units)].into_boxed_slice(),
+            bookable: Channel::EACH.map(|_| no_cells(plan.units)),
+            taken: no_cells(plan.units),
             plan,
             waves_released: 0,
             next_release: END_OF_TIME,
@@ -210,7 +200,7 @@ impl Day {
             seat.key, self.key,
             "a reservation is restored to its own day"
         );
-        let inside = seat.counter < COUNTERS_MAX && usize::from(seat.end()) <= self.units.len();
+        let inside = seat.counter < COUNTERS_MAX && usize::from(seat.end()) <= self.taken.len();
         if reservation.state.occupies() && (!inside || !self.is_vacant(seat)) {
             return Err(Overlap);
         }
@@ -280,19 +270,19 @@ impl Day {
     /// By unit, the qualified counters that are free from there for the whole need. Doubling the
     /// length that is known free takes log k passes.
     fn runs(&self, channel: Channel, need: &Need) -> Vec<CounterSet> {
-        let mut runs: Vec<CounterSet> = self
-            .units
-            .iter()
-            .map(|unit| unit.free(channel).and(need.counters))
+        let cells = self.bookable[channel as usize].iter().zip(&self.taken);
+        let mut runs: Vec<CounterSet> = cells
+            .map(|(bookable, taken)| bookable.without(*taken).and(need.counters))
             .collect();
         let wanted = usize::from(need.units);
         let mut known = 1;
         while known < wanted {
             let step = known.min(wanted - known);
-            for unit in 0..runs.len() {
-                let later = runs.get(unit + step).copied().unwrap_or_default();
-                runs[unit] = runs[unit].and(later);
+            let fits = runs.len().saturating_sub(step);
+            for unit in 0..fits {
+                runs[unit] = runs[unit].and(runs[unit + step]);
             }
+            runs[fits..].fill(CounterSet::EMPTY);
             known += step;
         }
         runs
@@ -303,7 +293,7 @@ impl Day {
     /// # Panics
     /// When what is taken is not exactly what live reservations take: an invariant is broken.
     pub fn audit(&self) -> Audit {
-        let mut taken = vec![CounterSet::EMPTY; self.units.len()];
+        let mut taken = no_cells(self.plan.units);
         let mut audit = Audit::default();
         for reservation in self
             .slab
@@ -324,25 +314,26 @@ impl Day {
                 _ => audit.booked += u32::from(seat.units),
             }
         }
-        for (unit, taken) in self.units.iter().zip(taken) {
-            assert_eq!(unit.taken, taken, "taken cells and reservations disagree");
-            audit.free += Channel::EACH
-                .into_iter()
-                .map(|channel| u32::from(unit.free(channel).len()))
-                .sum::<u32>();
+        assert_eq!(self.taken, taken, "taken cells and reservations disagree");
+        for channel in Channel::EACH {
+            let free = (0..self.plan.units).map(|unit| self.free(channel, unit).len());
+            audit.free += free.map(u32::from).sum::<u32>();
         }
         audit
     }
 
     fn apply_plan(&mut self) {
-        for (unit, cells) in self.units.iter_mut().enumerate() {
-            for channel in Channel::EACH {
-                let planned = self.plan.of(channel).get(unit).copied().unwrap_or_default();
-                cells.bookable[channel as usize] = planned;
+        for channel in Channel::EACH {
+            let bookable = &mut self.bookable[channel as usize];
+            bookable.fill(CounterSet::EMPTY);
+            for (cell, planned) in bookable.iter_mut().zip(self.plan.of(channel)) {
+                *cell = *planned;
             }
-            for PlannedWave { cells: sealed, .. } in &self.plan.waves {
-                let public = &mut cells.bookable[Channel::Public as usize];
-                *public = public.without(sealed[unit]);
+        }
+        let public = &mut self.bookable[Channel::Public as usize];
+        for PlannedWave { cells: sealed, .. } in &self.plan.waves {
+            for (cell, sealed) in public.iter_mut().zip(sealed) {
+                *cell = cell.without(*sealed);
             }
         }
         self.next_release = self.plan.waves.first().map_or(END_OF_TIME, |wave| wave.at);
@@ -353,9 +344,9 @@ impl Day {
     fn release_waves(&mut self, now: UnixMillis) {
         while self.next_release <= now {
             let wave = &self.plan.waves[self.waves_released];
-            for (unit, cells) in self.units.iter_mut().zip(&wave.cells) {
-                let public = &mut unit.bookable[Channel::Public as usize];
-                *public = public.or(*cells);
+            let public = &mut self.bookable[Channel::Public as usize];
+            for (cell, released) in public.iter_mut().zip(&wave.cells) {
+                *cell = cell.or(*released);
             }
             self.waves_released += 1;
             let next = self.plan.waves.get(self.waves_released);
@@ -372,41 +363,38 @@ impl Day {
         }
     }
 
-    fn span(&self, seat: Seat) -> &[Unit] {
-        &self.units[usize::from(seat.start)..usize::from(seat.end())]
-    }
-
-    fn span_mut(&mut self, seat: Seat) -> &mut [Unit] {
-        &mut self.units[usize::from(seat.start)..usize::from(seat.end())]
+    /// The counters that a channel may book and nobody has taken; none outside the day.
+    fn free(&self, channel: Channel, unit: u16) -> CounterSet {
+        let (bookable, taken) = (&self.bookable[channel as usize], &self.taken);
+        match usize::from(unit) {
+            unit if unit < bookable.len().min(taken.len()) => bookable[unit].without(taken[unit]),
+            _ => CounterSet::EMPTY,
+        }
     }
 
     fn is_vacant(&self, seat: Seat) -> bool {
-        self.span(seat)
-            .iter()
-            .all(|unit| !unit.taken.contains(seat.counter))
+        let span = &self.taken[usize::from(seat.start)..usize::from(seat.end())];
+        span.iter().all(|taken| !taken.contains(seat.counter))
     }
 
     fn take(&mut self, seat: Seat) {
         let counter = CounterSet::only(seat.counter);
-        for unit in self.span_mut(seat) {
-            assert!(
-                unit.taken.and(counter).is_empty(),
-                "a seat is given out once"
-            );
-            unit.taken = unit.taken.or(counter);
+        for taken in &mut self.taken[usize::from(seat.start)..usize::from(seat.end())] {
+            assert!(taken.and(counter).is_empty(), "a seat is given out once");
+            *taken = taken.or(counter);
         }
         self.changes += 1;
     }
 
     fn give_back(&mut self, seat: Seat) {
         let counter = CounterSet::only(seat.counter);
-        for unit in self.span_mut(seat) {
+        for taken in &mut self.taken[usize::from(seat.start)..usize::from(seat.end())] {
             assert_eq!(
-                unit.taken.and(counter),
+                taken.and(counter),
                 counter,
                 "only a taken seat is given back"
             );
-            unit.taken = unit.taken.without(counter);
+            *taken = taken.without(counter);
         }
         self.changes += 1;
     }
@@ -436,6 +424,10 @@ impl Day {
             contract,
         }
     }
+}
+
+fn no_cells(units: u16) -> Cells {
+    vec![CounterSet::EMPTY; usize::from(units)].into_boxed_slice()
 }
 
 /// Cells of a day by what became of them.
