@@ -196,7 +196,7 @@ fn scenarios(home: &Path, effort: Effort) -> io::Result<Vec<Scenario>> {
             Arc::new(move |_, buffer| buffer.extend_from_slice(&request))
         };
         scenarios.push(Scenario {
-            what: format!("GET availability, {days} days, {kilobytes} kB"),
+            what: format!("GET availability, days: {days}, {kilobytes} kB"),
             ours: fixed(client::get(&availability_path(days)?)),
             bare: fixed(client::get(&format!("/{days}"))),
             status: 200,

@@ -21,7 +21,8 @@ const SYNCS: usize = 64;
 pub struct Machine {
     pub processor: String,
     pub cores: usize,
-    /// A cache line from one core to the other, in nanoseconds: least, median and most of the run.
+    /// A cache line from one core to the other, in nanoseconds: the quartiles
+    /// of the run.
     pub ping_pong_ns: [f64; 3],
     /// Median of writing and syncing 4 KiB, in microseconds.
     pub fdatasync_us: f64,
@@ -38,10 +39,10 @@ impl fmt::Display for Machine {
             fdatasync_us,
             foreign_cpu_percent,
         } = self;
-        let [least, median, most] = ping_pong_ns;
+        let [lower, middle, upper] = ping_pong_ns;
         write!(
             f,
-            "{processor}, {cores} cores; ping-pong {median:.0} ns ({least:.0} to {most:.0}), \
+            "{processor}, {cores} cores; ping-pong {middle:.0} ns (half of them {lower:.0} to {upper:.0}), \
              fdatasync {fdatasync_us:.0} µs, {foreign_cpu_percent:.1} % foreign CPU",
         )
     }
@@ -70,14 +71,17 @@ impl Watch {
     /// When the disk cannot be tried.
     pub fn end(mut self) -> std::io::Result<Machine> {
         self.ping_pongs.sort_by(f64::total_cmp);
-        let first = self.ping_pongs.first().copied().unwrap_or_default();
-        let last = self.ping_pongs.last().copied().unwrap_or_default();
+        let quartile = |quarters: usize| {
+            let place = self.ping_pongs.len() * quarters / 4;
+            self.ping_pongs.get(place).copied().unwrap_or_default()
+        };
+        let ping_pong_ns = [1, 2, 3].map(quartile);
         let times = CpuTimes::read();
         let all = (times.all - self.began.all).max(1);
         Ok(Machine {
             processor: processor(),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
-            ping_pong_ns: [first, median(&self.ping_pongs), last],
+            ping_pong_ns,
             fdatasync_us: fdatasync_us()?,
             foreign_cpu_percent: (times.stolen - self.began.stolen) as f64 * 100.0 / all as f64,
         })

@@ -201,6 +201,7 @@ impl Day {
         })
     }
 
+    #[inline]
     fn end_hold(&mut self, id: ReservationId) {
         self.give_back(id.seat());
         self.slab.remove(id);
@@ -240,6 +241,7 @@ impl Day {
             })
     }
 
+    #[inline]
     fn choose_from(
         &self,
         channel: Channel,

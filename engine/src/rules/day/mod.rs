@@ -364,6 +364,7 @@ impl Day {
     }
 
     /// The counters that a channel may book and nobody has taken; none outside the day.
+    #[inline]
     fn free(&self, channel: Channel, unit: u16) -> CounterSet {
         let (bookable, taken) = (&self.bookable[channel as usize], &self.taken);
         match usize::from(unit) {
@@ -377,6 +378,7 @@ impl Day {
         span.iter().all(|taken| !taken.contains(seat.counter))
     }
 
+    #[inline]
     fn take(&mut self, seat: Seat) {
         let counter = CounterSet::only(seat.counter);
         for taken in &mut self.taken[usize::from(seat.start)..usize::from(seat.end())] {
@@ -386,6 +388,7 @@ impl Day {
         self.changes += 1;
     }
 
+    #[inline]
     fn give_back(&mut self, seat: Seat) {
         let counter = CounterSet::only(seat.counter);
         for taken in &mut self.taken[usize::from(seat.start)..usize::from(seat.end())] {

@@ -29,6 +29,7 @@ impl Slab {
     }
 
     /// Puts a reservation into the slot that its id names, which [`Self::next_slot`] has given.
+    /// Inlined, so that it is written where it stays and not copied there.
     #[inline(always)]
     pub(super) fn insert(&mut self, reservation: Reservation) {
         let slot = reservation.id.slot();

@@ -11,7 +11,7 @@ use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
+use std::thread::{JoinHandle, Thread};
 use std::time::Duration;
 
 use crossbeam::channel::{Sender, bounded};
@@ -71,6 +71,8 @@ pub struct SqliteLedger {
     queue: Sender<Message>,
     shared: Arc<Shared>,
     writer: Mutex<Option<JoinHandle<()>>>,
+    /// The writer's thread, to wake it while it gathers.
+    writing: Thread,
     _lock: File,
 }
 
@@ -171,12 +173,14 @@ impl SqliteLedger {
             .map_err(|error| OpenError::Database(path, error))?;
         let thread = spawn_vital("ledger", move || writer.run())
             .map_err(|error| OpenError::Directory(data.to_owned(), error))?;
+        let writing = thread.thread().clone();
         let writer = Mutex::new(Some(thread));
         Ok((
             SqliteLedger {
                 queue,
                 shared,
                 writer,
+                writing,
                 _lock: lock,
             },
             stored,
@@ -187,8 +191,9 @@ impl SqliteLedger {
     pub fn close(&self) {
         if let Some(writer) = self.writer.lock().take() {
             self.shared.closing.store(true, Ordering::Release);
-            // Wakes the writer; if the queue is full it is awake.
+            // Wakes the writer; if the queue is full it is awake, or gathers.
             let _ = self.queue.try_send(Message::Close);
+            writer.thread().unpark();
             // The last owner can be a completion, which runs on the writer's own thread.
             if writer.thread().id() != std::thread::current().id() {
                 let _ = writer.join();
@@ -208,12 +213,17 @@ impl Ledger for SqliteLedger {
         if entry.record.fact.is_strict() && !self.shared.ready.load(Ordering::Acquire) {
             return Err(entry);
         }
+        let somebody_waits = entry.done.is_some();
         self.queue
             .try_send(Message::Append(entry))
             .map_err(|refused| match refused.into_inner() {
                 Message::Append(entry) => entry,
                 Message::Close => unreachable!("only close() sends that"),
-            })
+            })?;
+        if somebody_waits {
+            self.writing.unpark();
+        }
+        Ok(())
     }
 
     fn health(&self) -> Health {

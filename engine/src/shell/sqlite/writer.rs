@@ -23,6 +23,9 @@ use crate::shell::ledger::{Entry, Health, NotKept};
 
 /// How often the disk is tried while nobody asks for anything.
 const IDLE_PROBE: Duration = Duration::from_secs(5);
+/// How long records that nobody waits for are gathered before they are written. In a rush of holds
+/// the disk is then asked a few hundred times a second, not as often as it can.
+const GATHERING: Duration = Duration::from_millis(2);
 
 pub(super) struct Writer {
     connection: Connection,
@@ -96,7 +99,7 @@ impl Writer {
         }
     }
 
-    /// Waits for a first record and takes what has arrived by then; true when the ledger closes.
+    /// Waits for a first record and gathers what comes with it; true when the ledger closes.
     /// It returns without one when the disk is to be tried: after a pause while the ledger is
     /// away, and now and then while nobody asks, so that readiness stays true.
     fn gather(&self, batch: &mut Vec<Entry>) -> bool {
@@ -113,6 +116,18 @@ impl Writer {
                 Ok(Message::Close) | Err(RecvTimeoutError::Disconnected) => return true,
             }
         }
+        let mut closing = self.take_arrived(batch);
+        let somebody_waits = batch.iter().any(|entry| entry.done.is_some());
+        if !closing && !somebody_waits && batch.len() < self.options.batch_max {
+            // Whoever appends a record that somebody waits for ends this early.
+            std::thread::park_timeout(GATHERING);
+            closing = self.take_arrived(batch);
+        }
+        closing
+    }
+
+    /// Takes what has arrived, as far as it fits into the batch; true when the ledger closes.
+    fn take_arrived(&self, batch: &mut Vec<Entry>) -> bool {
         while batch.len() < self.options.batch_max {
             match self.queue.try_recv() {
                 Ok(Message::Append(entry)) => batch.push(entry),
