@@ -111,9 +111,10 @@ fn run(options: &Options) -> Result<(), StartError> {
     let limits = Limits {
         stretch_max: Millis::from_minutes(stretch_minutes_max),
     };
-    let demo_at = options
-        .demo_s
-        .map(|seconds| now + Millis(i64::from(seconds) * 1_000));
+    let demo_at = options.demo_s.map(|seconds| {
+        // On a full second, as it is announced.
+        UnixMillis((now.0 / 1_000 + i64::from(seconds)) * 1_000)
+    });
     let idempotency = Idempotency::new(
         Millis::from_minutes(settings.holds.idempotency_minutes),
         settings.holds.idempotency_keys_max,
