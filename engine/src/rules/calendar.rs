@@ -90,7 +90,7 @@ pub fn plan(catalogue: &Catalogue, office: &Office, date: Date) -> DayPlan {
     let frame = Frame::new(&catalogue.city.zone, date);
     let holiday = is_holiday(catalogue.city.land, date);
 
-    let mut open = frame.no_cells();
+    let mut open = no_cells(frame.units());
     for rule in office
         .opening
         .iter()
@@ -109,8 +109,8 @@ pub fn plan(catalogue: &Catalogue, office: &Office, date: Date) -> DayPlan {
     }
 
     let mut public = open;
-    let mut call_centre = frame.no_cells();
-    let mut walk_in = frame.no_cells();
+    let mut call_centre = no_cells(frame.units());
+    let mut walk_in = no_cells(frame.units());
     for quota in &office.quotas {
         let held_back = match quota.channel {
             Channel::Public => continue,
@@ -127,7 +127,7 @@ pub fn plan(catalogue: &Catalogue, office: &Office, date: Date) -> DayPlan {
     let mut unassigned = public.clone();
     let mut waves: Vec<PlannedWave> = Vec::new();
     for wave in &office.waves {
-        let mut cells = frame.no_cells();
+        let mut cells = no_cells(frame.units());
         frame.paint(&wave.when, |unit, counters| {
             cells[unit] = cells[unit].or(unassigned[unit].and(counters));
             unassigned[unit] = unassigned[unit].without(counters);
@@ -151,6 +151,11 @@ pub fn plan(catalogue: &Catalogue, office: &Office, date: Date) -> DayPlan {
         notice: Millis::from_minutes(office.notice_minutes),
         useful_units: useful_units(office),
     }
+}
+
+/// No counters in any of so many units.
+pub(super) fn no_cells(units: u16) -> Cells {
+    vec![CounterSet::EMPTY; usize::from(units)].into_boxed_slice()
 }
 
 fn none_if_empty(cells: Cells) -> Cells {
@@ -238,10 +243,6 @@ impl Frame {
 
     fn units(&self) -> u16 {
         u16::try_from(self.shown.len()).expect("at most UNITS_MAX")
-    }
-
-    fn no_cells(&self) -> Cells {
-        vec![CounterSet::EMPTY; self.shown.len()].into_boxed_slice()
     }
 
     /// Calls `brush` with each unit that lies wholly in the selector's hours of this day.

@@ -18,7 +18,7 @@ mod bookings;
 mod holds;
 mod slab;
 
-use super::calendar::{Cells, DayPlan, PlannedWave};
+use super::calendar::{Cells, DayPlan, PlannedWave, no_cells};
 use super::catalogue::Channel;
 use super::cells::{COUNTERS_MAX, CounterSet};
 use super::ids::{DayKey, Digest, ReservationId, Seat};
@@ -427,10 +427,6 @@ impl Day {
             contract,
         }
     }
-}
-
-fn no_cells(units: u16) -> Cells {
-    vec![CounterSet::EMPTY; usize::from(units)].into_boxed_slice()
 }
 
 /// Cells of a day by what became of them.
