@@ -38,6 +38,7 @@ impl Whole {
         let ledger = Arc::new(Memory::new());
         let limits = Limits {
             stretch_max: Millis(0),
+            ..Limits::default()
         };
         let catalogue = Arc::new(City::new().catalogue);
         let engine = Engine::new(catalogue, ledger.clone(), limits, None, NOW);

@@ -6,5 +6,6 @@
 //!
 //! Dependencies point from `shell` to `rules`, never back.
 
+pub mod canary;
 pub mod rules;
 pub mod shell;

@@ -3,7 +3,9 @@
 pub mod engine;
 pub mod ledger;
 pub mod recovery;
+pub mod scribe;
 pub mod shard;
 pub mod sqlite;
+pub mod stored;
 pub mod verify;
 pub mod vital;

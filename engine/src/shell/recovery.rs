@@ -5,7 +5,7 @@
 //! expires, before anybody is served.
 
 use super::engine::Engine;
-use super::sqlite::Stored;
+use super::stored::Stored;
 use crate::rules::day::{Expiry, Fit, Overlap, Reservation, State};
 use crate::rules::ids::{DayKey, ReservationId};
 use crate::rules::time::UnixMillis;

@@ -175,6 +175,7 @@ impl Hall {
     pub(crate) fn new(catalogue: Catalogue, ledger: Arc<dyn Ledger>, now: UnixMillis) -> Hall {
         let limits = Limits {
             stretch_max: Millis::from_minutes(60),
+            ..Limits::default()
         };
         let engine = Engine::new(Arc::new(catalogue), ledger, limits, None, now);
         // Not from 0 again after a restart, since ids and secrets are made from it.

@@ -110,6 +110,7 @@ fn run(options: &Options) -> Result<(), StartError> {
     let stretch_minutes_max = u32::from(settings.holds.stretch_minutes_max);
     let limits = Limits {
         stretch_max: Millis::from_minutes(stretch_minutes_max),
+        ..Limits::default()
     };
     let demo_at = options.demo_s.map(|seconds| {
         // On a full second, as it is announced.

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use jiff::civil::Date;
 
-use super::{DEADLINE_QUEUE_MAX, DEADLINES_MAX, Due, Engine};
+use super::{Due, Engine};
 use crate::rules::catalogue::{Channel, OfficeIndex};
 use crate::rules::day::{Ask, Expiry, ExtendRefusal, HoldRefusal, HoldUse, HoldView};
 use crate::rules::ids::{Digest, HoldToken, ReservationId};
@@ -86,7 +86,7 @@ impl Engine {
             secret: ask.secret,
             deadline,
         };
-        let watched = self.watched.load(Ordering::Relaxed) < DEADLINES_MAX
+        let watched = self.watched.load(Ordering::Relaxed) < self.limits.deadlines_max
             && self.deadlines.try_send((deadline, id)).is_ok();
         if !watched || !self.append(now, fact) {
             day.forget(id);
@@ -131,7 +131,7 @@ impl Engine {
     pub fn tick(&self, now: UnixMillis) {
         let mut due = self.due.lock();
         let Due { incoming, wheel } = &mut *due;
-        for (deadline, id) in incoming.try_iter().take(DEADLINE_QUEUE_MAX) {
+        for (deadline, id) in incoming.try_iter().take(self.limits.deadline_queue_max) {
             wheel.insert(deadline, id);
         }
         let stretch = self.stretching(now);

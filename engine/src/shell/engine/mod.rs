@@ -29,16 +29,25 @@ use crate::rules::wheel::Wheel;
 pub use bookings::{Booking, ChangeError, ConfirmAsk, ConfirmError, MOVES_MAX};
 pub use holds::{HoldAsk, HoldError};
 
-/// Deadlines that wait to be filed in the wheel.
-const DEADLINE_QUEUE_MAX: usize = 1 << 17;
-/// Deadlines that are watched, those of holds that ended early included; further holds wait.
-const DEADLINES_MAX: usize = 1 << 22;
-
-/// Bounds that the operator sets.
+/// Bounds of an engine.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// How far one outage of the ledger can stretch holds.
     pub stretch_max: Millis,
+    /// Deadlines that wait to be filed in the wheel.
+    pub deadline_queue_max: usize,
+    /// Deadlines that are watched, those of holds that ended early included; further holds wait.
+    pub deadlines_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            stretch_max: Millis::from_minutes(60),
+            deadline_queue_max: 1 << 17,
+            deadlines_max: 1 << 22,
+        }
+    }
 }
 
 /// A release for a first look: at each office the first day that is still wholly sealed is
@@ -80,7 +89,7 @@ impl Engine {
         demo_at: Option<UnixMillis>,
         now: UnixMillis,
     ) -> Engine {
-        let (deadlines, incoming) = bounded(DEADLINE_QUEUE_MAX);
+        let (deadlines, incoming) = bounded(limits.deadline_queue_max);
         let demo = demo_at.map(|at| Demo {
             at,
             dates: catalogue

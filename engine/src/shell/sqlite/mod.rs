@@ -4,27 +4,26 @@
 //! reads are never behind the ledger. `synchronous=FULL` in WAL mode: a commit returns after its
 //! fsync, so an acknowledged record survives the loss of power.
 
+mod journal;
 mod reader;
-mod writer;
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{JoinHandle, Thread};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crossbeam::channel::{Sender, bounded};
 use parking_lot::Mutex;
 use rusqlite::Connection;
 
 use super::ledger::{Entry, Health, Ledger};
+use super::scribe::{self, Desk, Failure};
+use super::stored::Stored;
 use super::vital::spawn_vital;
+use crate::canary::{Canary, sings};
 use crate::rules::catalogue::Catalogue;
-use crate::rules::time::UnixMillis;
-use writer::Writer;
+use journal::SqliteJournal;
 
-pub use reader::{RememberedKey, Stored};
+pub use super::scribe::Options;
 
 /// Name of the database in the data directory.
 pub const DATABASE: &str = "morgenruh.sqlite3";
@@ -37,19 +36,6 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Size to which the write-ahead log is cut back after a checkpoint, in bytes.
 const WAL_KEPT_BYTES: i64 = 64 << 20;
 
-/// Bounds and rhythm of the ledger.
-#[derive(Clone, Copy, Debug)]
-pub struct Options {
-    /// Records in one commit.
-    pub batch_max: usize,
-    /// Records that wait.
-    pub queue_max: usize,
-    /// Pause before a failed commit is tried again.
-    pub retry: Duration,
-    /// Tells the time of a refusal.
-    pub clock: fn() -> UnixMillis,
-}
-
 /// Why a data directory cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -59,6 +45,8 @@ pub enum OpenError {
     InUse(PathBuf),
     #[error("the database {0} cannot be opened: {1}")]
     Database(PathBuf, rusqlite::Error),
+    #[error("the database {0} cannot be read: {1}")]
+    Unreadable(PathBuf, Failure),
     #[error(
         "the database {0} has schema version {1}, this program knows version {SCHEMA_VERSION}: \
          use the program that wrote it or a newer one"
@@ -68,38 +56,9 @@ pub enum OpenError {
 
 /// The ledger of a data directory. Closing or dropping it writes what is queued first.
 pub struct SqliteLedger {
-    queue: Sender<Message>,
-    shared: Arc<Shared>,
+    desk: Desk,
     writer: Mutex<Option<JoinHandle<()>>>,
-    /// The writer's thread, to wake it while it gathers.
-    writing: Thread,
     _lock: File,
-}
-
-/// What the writer tells and is told beside the queue.
-struct Shared {
-    health: Mutex<Health>,
-    /// Whether `health` is ready, without the lock.
-    ready: AtomicBool,
-    /// Nobody will append any more: a disk that is away is not waited for.
-    closing: AtomicBool,
-}
-
-impl Default for Shared {
-    fn default() -> Shared {
-        Shared {
-            health: Mutex::new(Health::Ready),
-            ready: AtomicBool::new(true),
-            closing: AtomicBool::new(false),
-        }
-    }
-}
-
-/// What the writer's queue carries.
-enum Message {
-    Append(Entry),
-    /// Write what came before, then end.
-    Close,
 }
 
 /// Opens the database of a data directory for reading and writing and brings its schema up to
@@ -121,7 +80,12 @@ pub fn open_database(data: &Path) -> Result<Connection, OpenError> {
             }
         }
         connection.pragma_update(None, "journal_mode", "WAL")?;
-        connection.pragma_update(None, "synchronous", "FULL")?;
+        let synchronous = if sings(Canary::SyncForgotten) {
+            "OFF"
+        } else {
+            "FULL"
+        };
+        connection.pragma_update(None, "synchronous", synchronous)?;
         connection.pragma_update(None, "journal_size_limit", WAL_KEPT_BYTES)?;
         connection.execute_batch(SCHEMA)?;
         connection.execute(
@@ -166,34 +130,23 @@ impl SqliteLedger {
         };
         let stored = prepare().map_err(|error| OpenError::Database(path.clone(), error))?;
 
-        let (queue, incoming) = bounded(options.queue_max);
-        let shared = Arc::new(Shared::default());
-        let zone = catalogue.city.zone.clone();
-        let writer = Writer::new(connection, incoming, options, zone, Arc::clone(&shared))
-            .map_err(|error| OpenError::Database(path, error))?;
-        let thread = spawn_vital("ledger", move || writer.run())
+        let journal = SqliteJournal::new(connection, catalogue.city.zone.clone());
+        let (desk, scribe) = scribe::open(journal, options)
+            .map_err(|failure| OpenError::Unreadable(path, failure))?;
+        let writer = spawn_vital("ledger", move || scribe.run())
             .map_err(|error| OpenError::Directory(data.to_owned(), error))?;
-        let writing = thread.thread().clone();
-        let writer = Mutex::new(Some(thread));
-        Ok((
-            SqliteLedger {
-                queue,
-                shared,
-                writer,
-                writing,
-                _lock: lock,
-            },
-            stored,
-        ))
+        let ledger = SqliteLedger {
+            desk,
+            writer: Mutex::new(Some(writer)),
+            _lock: lock,
+        };
+        Ok((ledger, stored))
     }
 
     /// Writes what is queued, ends the thread and lets go of the file. Later appends are refused.
     pub fn close(&self) {
         if let Some(writer) = self.writer.lock().take() {
-            self.shared.closing.store(true, Ordering::Release);
-            // Wakes the writer; if the queue is full it is awake, or gathers.
-            let _ = self.queue.try_send(Message::Close);
-            writer.thread().unpark();
+            self.desk.close();
             // The last owner can be a completion, which runs on the writer's own thread.
             if writer.thread().id() != std::thread::current().id() {
                 let _ = writer.join();
@@ -210,24 +163,11 @@ impl Drop for SqliteLedger {
 
 impl Ledger for SqliteLedger {
     fn append(&self, entry: Entry) -> Result<(), Entry> {
-        if entry.record.fact.is_strict() && !self.shared.ready.load(Ordering::Acquire) {
-            return Err(entry);
-        }
-        let somebody_waits = entry.done.is_some();
-        self.queue
-            .try_send(Message::Append(entry))
-            .map_err(|refused| match refused.into_inner() {
-                Message::Append(entry) => entry,
-                Message::Close => unreachable!("only close() sends that"),
-            })?;
-        if somebody_waits {
-            self.writing.unpark();
-        }
-        Ok(())
+        self.desk.append(entry)
     }
 
     fn health(&self) -> Health {
-        self.shared.health.lock().clone()
+        self.desk.health()
     }
 }
 

@@ -1,7 +1,5 @@
 //! What a data directory remembers, read once at the start.
 
-use std::collections::HashMap;
-
 use rusqlite::{Connection, Row};
 
 use crate::rules::catalogue::Channel;
@@ -9,29 +7,8 @@ use crate::rules::day::{HoldTerms, Reservation, State};
 use crate::rules::ids::{Digest, ReservationId};
 use crate::rules::need::Services;
 use crate::rules::record::{Contract, Position};
-use crate::rules::time::{DayNumber, Millis, UnixMillis};
-
-/// No hold lives longer: two hours, once extended, and four hours stretched by an outage.
-const HOLD_LIFE_MAX: Millis = Millis::from_minutes(8 * 60);
-
-/// What was reserved when the ledger was last written.
-#[derive(Debug, Default)]
-pub struct Stored {
-    /// Bookings from yesterday on, cancelled ones included.
-    pub bookings: Vec<Reservation>,
-    /// Holds that were not seen to end, oldest first, whatever their deadline.
-    pub holds: Vec<Reservation>,
-    /// Oldest first.
-    pub idempotency_keys: Vec<RememberedKey>,
-}
-
-/// A booking request that was answered, so that its repetition is recognised.
-#[derive(Clone, Copy, Debug)]
-pub struct RememberedKey {
-    pub key: Digest,
-    pub request: Digest,
-    pub at: UnixMillis,
-}
+use crate::rules::time::{DayNumber, UnixMillis};
+use crate::shell::stored::{HoldFact, RememberedKey, Stored, live_holds};
 
 pub(super) fn read(connection: &Connection, now: UnixMillis) -> rusqlite::Result<Stored> {
     let mut stored = Stored {
@@ -107,67 +84,43 @@ fn booking(row: &Row<'_>) -> rusqlite::Result<Reservation> {
     })
 }
 
-/// What is known of a hold from facts later than the one being read.
-#[derive(Default)]
-struct Later {
-    ended: bool,
-    deadline: Option<UnixMillis>,
-    extended: bool,
-}
-
-/// Follows the newest facts from the end back to the oldest that can still matter: times in the
-/// ledger never go back.
 fn holds(connection: &Connection, now: UnixMillis) -> rusqlite::Result<Vec<Reservation>> {
     let mut statement = connection.prepare(
         "SELECT fact, reservation, successor, channel, services, secret, deadline_ms, at_ms
            FROM ledger ORDER BY position DESC",
     )?;
-    let mut rows = statement.query([])?;
-    let mut later: HashMap<ReservationId, Later> = HashMap::new();
-    let mut holds = Vec::new();
-    while let Some(row) = rows.next()? {
-        if UnixMillis(row.get(7)?) + HOLD_LIFE_MAX < now {
-            break;
+    let facts = statement.query_map([], |row| Ok((UnixMillis(row.get(7)?), hold_fact(row)?)))?;
+    live_holds(facts, now)
+}
+
+fn hold_fact(row: &Row<'_>) -> rusqlite::Result<HoldFact> {
+    let id = ReservationId::from_bytes(row.get(1)?);
+    let deadline = || row.get(6).map(UnixMillis);
+    Ok(match row.get_ref(0)?.as_str()? {
+        "held" => {
+            let terms = HoldTerms {
+                deadline: deadline()?,
+                extended: false,
+            };
+            let hold = Reservation {
+                id,
+                channel: channel(row.get(3)?),
+                services: services(row.get_ref(4)?.as_str()?),
+                secret: Digest(row.get(5)?),
+                state: State::Held(terms),
+            };
+            HoldFact::Made(hold, terms)
         }
-        let id = ReservationId::from_bytes(row.get(1)?);
-        match row.get_ref(0)?.as_str()? {
-            "held" => {
-                let later = later.remove(&id).unwrap_or_default();
-                if later.ended {
-                    continue;
-                }
-                let deadline = UnixMillis(row.get(6)?);
-                let terms = HoldTerms {
-                    deadline: later.deadline.map_or(deadline, |later| later.max(deadline)),
-                    extended: later.extended,
-                };
-                holds.push(Reservation {
-                    id,
-                    channel: channel(row.get(3)?),
-                    services: services(row.get_ref(4)?.as_str()?),
-                    secret: Digest(row.get(5)?),
-                    state: State::Held(terms),
-                });
-            }
-            fact @ ("extended" | "stretched") => {
-                let deadline = UnixMillis(row.get(6)?);
-                let later = later.entry(id).or_default();
-                later.deadline = later.deadline.max(Some(deadline));
-                later.extended |= fact == "extended";
-            }
-            fact => {
-                later.entry(id).or_default().ended = true;
-                if fact == "moved"
-                    && let Some(successor) = row.get::<_, Option<[u8; 16]>>(2)?
-                {
-                    let successor = ReservationId::from_bytes(successor);
-                    later.entry(successor).or_default().ended = true;
-                }
-            }
+        fact @ ("extended" | "stretched") => HoldFact::Prolonged {
+            id,
+            deadline: deadline()?,
+            extended: fact == "extended",
+        },
+        _ => {
+            let successor: Option<[u8; 16]> = row.get(2)?;
+            HoldFact::Ended(id, successor.map(ReservationId::from_bytes))
         }
-    }
-    holds.reverse();
-    Ok(holds)
+    })
 }
 
 fn channel(number: u8) -> Channel {

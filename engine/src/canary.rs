@@ -1,0 +1,55 @@
+//! Known bugs that can be let loose, to show that the proof would notice them.
+//!
+//! Where the code asks [`sings`], one canary makes it do the wrong thing. Only builds with the
+//! feature `canaries` can let one sing; in every other build the question is the constant `false`
+//! and the wrong branch is not compiled.
+
+/// A bug that somebody could write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Canary {
+    /// Whoever waits is told "durable" before the commit.
+    AckBeforeDurable = 1,
+    /// A failed sync is taken for "certainly not written".
+    UnclearTakenForRefused,
+    /// A hold can be used after its deadline.
+    DeadlineIgnored,
+    /// A hold ends before its deadline.
+    EarlyExpiry,
+    /// Recovery serves before the expiry pass, and nobody watches what it put back.
+    ExpiryForgotten,
+    /// The last unit of a held seat stays free for others.
+    DoubleHold,
+    /// A cancelled seat is free before the cancellation is durable.
+    FreedBeforeDurable,
+    /// A repeated confirmation is not recognised.
+    RepetitionForgotten,
+    /// SQLite commits without waiting for the disk.
+    SyncForgotten,
+    /// The data directory's entry in its parent is not synced.
+    DirectoryNotSynced,
+}
+
+#[cfg(feature = "canaries")]
+static SINGING: std::sync::atomic::AtomicU8 = std::sync::atomic::AtomicU8::new(0);
+
+/// Lets one canary sing in the whole process, or none.
+#[cfg(feature = "canaries")]
+pub fn sing(canary: Option<Canary>) {
+    let number = canary.map_or(0, |canary| canary as u8);
+    SINGING.store(number, std::sync::atomic::Ordering::SeqCst);
+}
+
+/// Whether this bug is let loose.
+#[cfg(feature = "canaries")]
+#[inline]
+pub fn sings(canary: Canary) -> bool {
+    SINGING.load(std::sync::atomic::Ordering::Relaxed) == canary as u8
+}
+
+/// Whether this bug is let loose: never.
+#[cfg(not(feature = "canaries"))]
+#[inline]
+pub const fn sings(_: Canary) -> bool {
+    false
+}

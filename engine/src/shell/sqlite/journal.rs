@@ -1,0 +1,314 @@
+//! Facts and the tables they make, written in one transaction.
+
+use jiff::tz::TimeZone;
+use rusqlite::{Connection, ErrorCode, TransactionBehavior, params};
+
+use crate::rules::ids::ReservationId;
+use crate::rules::need::Services;
+use crate::rules::record::{Booked, Confirmed, Fact, Position};
+use crate::rules::time::UnixMillis;
+use crate::shell::scribe::{Failure, Journal, Kept};
+
+/// The database of a data directory, open for writing.
+pub(super) struct SqliteJournal {
+    connection: Connection,
+    /// The city's, for the times that people read.
+    zone: TimeZone,
+}
+
+impl SqliteJournal {
+    pub(super) fn new(connection: Connection, zone: TimeZone) -> SqliteJournal {
+        connection.set_prepared_statement_cache_capacity(32);
+        SqliteJournal { connection, zone }
+    }
+
+    fn transact(&mut self, records: &[Kept<'_>]) -> rusqlite::Result<()> {
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        for record in records {
+            insert(&transaction, &self.zone, record)?;
+        }
+        if records.is_empty() {
+            // A write of its own, to see whether the disk is back. Never the same bytes twice.
+            let probe = "INSERT INTO meta (key, value) VALUES ('probe', '0')
+                             ON CONFLICT (key) DO UPDATE SET value = 1 - value";
+            transaction.execute(probe, [])?;
+        }
+        transaction.commit()
+    }
+}
+
+impl Journal for SqliteJournal {
+    fn newest(&mut self) -> Result<(Position, UnixMillis), Failure> {
+        newest(&self.connection).map_err(classify)
+    }
+
+    fn write(&mut self, records: &[Kept<'_>]) -> Result<(), Failure> {
+        self.transact(records).map_err(classify)
+    }
+}
+
+fn classify(error: rusqlite::Error) -> Failure {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::SystemIoFailure) => Failure::Unclear(error.to_string()),
+        _ => Failure::Refused(error.to_string()),
+    }
+}
+
+/// Position and time of the newest fact.
+fn newest(connection: &Connection) -> rusqlite::Result<(Position, UnixMillis)> {
+    let newest = "SELECT position, at_ms FROM ledger ORDER BY position DESC LIMIT 1";
+    let mut statement = connection.prepare_cached(newest)?;
+    let mut rows = statement.query([])?;
+    match rows.next()? {
+        Some(row) => Ok((Position(row.get(0)?), UnixMillis(row.get(1)?))),
+        None => Ok((Position(0), UnixMillis(0))),
+    }
+}
+
+fn insert(
+    connection: &Connection,
+    zone: &TimeZone,
+    &Kept { position, at, fact }: &Kept<'_>,
+) -> rusqlite::Result<()> {
+    let mut row = LedgerRow::of(position, at, fact);
+    match fact {
+        Fact::Held {
+            services,
+            channel,
+            secret,
+            deadline,
+            ..
+        } => {
+            row.services = Some(*services);
+            row.channel = Some(*channel as u8);
+            row.secret = Some(secret.0);
+            row.deadline = Some(*deadline);
+        }
+        Fact::Extended { deadline, .. } | Fact::Stretched { deadline, .. } => {
+            row.deadline = Some(*deadline);
+        }
+        Fact::Released { .. } | Fact::Expired { .. } => {}
+        Fact::Booked(booked) => {
+            row.services = Some(booked.confirmed.services);
+            insert_booking(connection, zone, position, at, booked)?;
+        }
+        Fact::Cancelled {
+            origin, sequence, ..
+        } => {
+            let cancel = "UPDATE bookings SET status = 'cancelled', sequence = ?2, position = ?3
+                           WHERE id = ?1";
+            let mut statement = connection.prepare_cached(cancel)?;
+            statement.execute(params![origin.to_bytes(), sequence, position.0])?;
+        }
+        Fact::Moved { to, .. } => {
+            row.services = Some(to.services);
+            row.successor = Some(to.id);
+            move_booking(connection, zone, position, to)?;
+        }
+    }
+    row.insert(connection)
+}
+
+struct LedgerRow {
+    position: Position,
+    at: UnixMillis,
+    fact: &'static str,
+    reservation: ReservationId,
+    successor: Option<ReservationId>,
+    channel: Option<u8>,
+    services: Option<Services>,
+    secret: Option<[u8; 16]>,
+    deadline: Option<UnixMillis>,
+}
+
+impl LedgerRow {
+    fn of(position: Position, at: UnixMillis, fact: &Fact) -> LedgerRow {
+        LedgerRow {
+            position,
+            at,
+            fact: fact.name(),
+            reservation: fact.id(),
+            successor: None,
+            channel: None,
+            services: None,
+            secret: None,
+            deadline: None,
+        }
+    }
+
+    fn insert(&self, connection: &Connection) -> rusqlite::Result<()> {
+        let insert = "INSERT INTO ledger (position, at_ms, fact, reservation, successor, channel,
+                                          services, secret, deadline_ms)
+                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+        connection.prepare_cached(insert)?.execute(params![
+            self.position.0,
+            self.at.0,
+            self.fact,
+            self.reservation.to_bytes(),
+            self.successor.map(ReservationId::to_bytes),
+            self.channel,
+            self.services.map(services_text),
+            self.secret,
+            self.deadline.map(|deadline| deadline.0),
+        ])?;
+        Ok(())
+    }
+}
+
+fn insert_booking(
+    connection: &Connection,
+    zone: &TimeZone,
+    position: Position,
+    at: UnixMillis,
+    booked: &Booked,
+) -> rusqlite::Result<()> {
+    let Confirmed { id, contract, .. } = booked.confirmed;
+    let insert = "INSERT INTO bookings (id, reservation, status, code, office, day, counter,
+                                        start_unit, units, starts_at, start_ms, end_ms,
+                                        channel, services, sequence, secret, manage, request,
+                                        idempotency_key, booked_at_ms, position)
+                  VALUES (?1, ?2, 'booked', ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14,
+                          ?15, ?16, ?17, ?18, ?19, ?20)";
+    let seat = id.seat();
+    connection.prepare_cached(insert)?.execute(params![
+        contract.origin.to_bytes(),
+        id.to_bytes(),
+        id.code(),
+        seat.key.office,
+        seat.key.day.0,
+        seat.counter + 1,
+        seat.start,
+        seat.units,
+        local(zone, booked.confirmed.start),
+        booked.confirmed.start.0,
+        booked.confirmed.end.0,
+        booked.confirmed.channel as u8,
+        services_text(booked.confirmed.services),
+        contract.sequence,
+        booked.confirmed.secret.0,
+        contract.manage.0,
+        contract.request.0,
+        booked.idempotency_key.map(|key| key.0),
+        at.0,
+        position.0,
+    ])?;
+    let person = &booked.person;
+    let answers = serde_json::to_string(&person.answers).expect("texts are always JSON");
+    let insert = "INSERT INTO persons (booking, name, email, phone, answers)
+                  VALUES (?1, ?2, ?3, ?4, ?5)";
+    connection.prepare_cached(insert)?.execute(params![
+        contract.origin.to_bytes(),
+        person.name,
+        person.email,
+        person.phone,
+        answers,
+    ])?;
+    Ok(())
+}
+
+/// The request stays the one that made the booking: its repetition is recognised by it.
+fn move_booking(
+    connection: &Connection,
+    zone: &TimeZone,
+    position: Position,
+    to: &Confirmed,
+) -> rusqlite::Result<()> {
+    let update = "UPDATE bookings
+                     SET reservation = ?2, code = ?3, office = ?4, day = ?5, counter = ?6,
+                         start_unit = ?7, units = ?8, starts_at = ?9, start_ms = ?10, end_ms = ?11,
+                         channel = ?12, services = ?13, sequence = ?14, secret = ?15, position = ?16
+                   WHERE id = ?1";
+    let seat = to.id.seat();
+    connection.prepare_cached(update)?.execute(params![
+        to.contract.origin.to_bytes(),
+        to.id.to_bytes(),
+        to.id.code(),
+        seat.key.office,
+        seat.key.day.0,
+        seat.counter + 1,
+        seat.start,
+        seat.units,
+        local(zone, to.start),
+        to.start.0,
+        to.end.0,
+        to.channel as u8,
+        services_text(to.services),
+        to.contract.sequence,
+        to.secret.0,
+        position.0,
+    ])?;
+    Ok(())
+}
+
+/// As people of the city write it, with the offset that tells the two hours of autumn apart.
+fn local(zone: &TimeZone, instant: UnixMillis) -> String {
+    let zoned = instant.to_jiff().to_zoned(zone.clone());
+    zoned.strftime("%Y-%m-%d %H:%M %:z").to_string()
+}
+
+/// `number:quantity`, comma separated.
+fn services_text(services: Services) -> String {
+    let mut text = String::with_capacity(24);
+    for (number, quantity) in services.iter() {
+        if !text.is_empty() {
+            text.push(',');
+        }
+        text.push_str(&number.to_string());
+        text.push(':');
+        text.push_str(&quantity.to_string());
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::shell::sqlite::{DATABASE, open_database};
+
+    /// This many facts that say little.
+    fn write(journal: &mut SqliteJournal, facts: u64) -> Result<(), Failure> {
+        let (newest, at) = journal.newest()?;
+        let id = ReservationId::from_bytes([0; 16]);
+        let fact = Fact::Released { id };
+        let records: Vec<Kept<'_>> = (newest.0 + 1..=newest.0 + facts)
+            .map(|position| Kept {
+                position: Position(position),
+                at,
+                fact: &fact,
+            })
+            .collect();
+        journal.write(&records)
+    }
+
+    #[test]
+    fn what_has_no_room_or_no_access_is_refused_and_leaves_nothing() {
+        let data = tempfile::tempdir().unwrap();
+        let connection = open_database(data.path()).unwrap();
+        connection.busy_timeout(Duration::ZERO).unwrap();
+        let mut journal = SqliteJournal::new(connection, TimeZone::UTC);
+        let pages = |journal: &SqliteJournal, max: u32| {
+            journal
+                .connection
+                .pragma_update(None, "max_page_count", max)
+                .unwrap();
+        };
+        pages(&journal, 1);
+        assert!(matches!(
+            write(&mut journal, 1_000),
+            Err(Failure::Refused(_))
+        ));
+        pages(&journal, 1 << 20);
+        let other = Connection::open(data.path().join(DATABASE)).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        assert!(matches!(write(&mut journal, 1), Err(Failure::Refused(_))));
+        other.execute_batch("ROLLBACK").unwrap();
+        assert_eq!(write(&mut journal, 0), Ok(()));
+        assert_eq!(write(&mut journal, 0), Ok(()));
+        assert_eq!(write(&mut journal, 3), Ok(()));
+        assert_eq!(journal.newest(), Ok((Position(3), UnixMillis(0))));
+    }
+}
