@@ -12,6 +12,8 @@ pub enum Canary {
     AckBeforeDurable = 1,
     /// A failed sync is taken for "certainly not written".
     UnclearTakenForRefused,
+    /// What is not to be seen after a failed sync is taken for "not there".
+    UnclearSettledByLooking,
     /// A hold can be used after its deadline.
     DeadlineIgnored,
     /// A hold ends before its deadline.
@@ -24,6 +26,8 @@ pub enum Canary {
     FreedBeforeDurable,
     /// A repeated confirmation is not recognised.
     RepetitionForgotten,
+    /// The store's watermark is written before its rows.
+    WatermarkAhead,
     /// SQLite commits without waiting for the disk.
     SyncForgotten,
     /// The data directory's entry in its parent is not synced.

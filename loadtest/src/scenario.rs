@@ -18,6 +18,10 @@ const PHASES_MAX: usize = 64;
 const NAMES_MAX: usize = 1000;
 /// Longest think time or phase boundary, in seconds of the morning.
 const SECONDS_MAX: f64 = 86_400.0;
+/// How often the rate can fall or rise e-fold within a phase: beyond these numbers nobody could
+/// tell it from a constant rate or from a single instant, and neither can the arithmetic.
+const FOLDS_MIN: f64 = 1e-6;
+const FOLDS_MAX: f64 = 500.0;
 /// Tries and reloads of one citizen.
 const TRIES_MAX: u32 = 10_000;
 
@@ -176,6 +180,8 @@ impl Scenario {
                     "phases must follow each other without a gap",
                 ));
             }
+            let folds = (phase.to_s - phase.from_s) / phase.fold_s.value.abs();
+            within("phase: its length in fold_s", folds, FOLDS_MIN, FOLDS_MAX)?;
             end_s = Some(phase.to_s);
         }
         let sum: f64 = self.phase.iter().map(|phase| phase.share.value).sum();
@@ -349,6 +355,7 @@ mod tests {
         assert!(refused("leave_share", "leaves").contains("leaves"));
         assert!(refused("value = 0.35", "value = 0.45").contains("add up to 1.1"));
         assert!(refused("from_s = 10", "from_s = 11").contains("without a gap"));
+        assert!(refused("value = 4.0", "value = 4e9").contains("in fold_s"));
         assert!(
             refused(
                 "leave_share = { value = 0.10",

@@ -58,7 +58,7 @@ const EPOCH: Date = jiff::civil::date(2000, 1, 1);
 impl DayNumber {
     /// None for days outside 2000-01-01 … 2179-06-06.
     pub fn from_date(date: Date) -> Option<DayNumber> {
-        let days = EPOCH.until(date).ok()?.get_days();
+        let days = date.duration_since(EPOCH).as_hours() / 24;
         u16::try_from(days).ok().map(DayNumber)
     }
 

@@ -1,5 +1,6 @@
 //! What surrounds the rules: locks, deadlines, the ledger, recovery.
 
+pub mod directory;
 pub mod engine;
 pub mod ledger;
 pub mod recovery;

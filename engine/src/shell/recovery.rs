@@ -6,6 +6,7 @@
 
 use super::engine::Engine;
 use super::stored::Stored;
+use crate::canary::{Canary, sings};
 use crate::rules::day::{Expiry, Fit, Overlap, Reservation, State};
 use crate::rules::ids::{DayKey, ReservationId};
 use crate::rules::time::UnixMillis;
@@ -79,6 +80,7 @@ impl Engine {
         for hold in stored.holds.into_iter().rev() {
             let id = hold.id;
             if matches!(self.restore(hold), Ok(Ok(_)))
+                && !sings(Canary::ExpiryForgotten)
                 && let Expiry::Later(deadline) = self.expire(now, id, false)
             {
                 self.watch(deadline, id);

@@ -283,6 +283,7 @@ impl<J: Journal> Scribe<J> {
                 self.unclear = false;
                 return Ok(records.min(self.batch.len()));
             }
+            self.unclear = !sings(Canary::UnclearSettledByLooking);
         }
         let mut at = self.last_at;
         let records: Vec<Kept<'_>> = (self.last.0 + 1..)

@@ -161,7 +161,8 @@ impl Check {
                 let position: u64 = row.get(0)?;
                 expected += 1;
                 if position != expected {
-                    let missing = format!("facts {expected} to {} are missing", position - 1);
+                    let before = position.saturating_sub(1);
+                    let missing = format!("facts {expected} to {before} are missing");
                     history.errors.push(missing);
                     expected = position;
                 }

@@ -17,7 +17,8 @@ use morgenruh_engine::rules::catalogue::load::load;
 
 use super::check::summary;
 use super::city_files::{CityFilesError, read_text};
-use city::{Count, Imported};
+
+pub use city::{Count, Imported};
 
 const CHECK_FAILED: u8 = 1;
 const CANNOT_READ: u8 = 2;
@@ -45,12 +46,21 @@ fn run(services: &Path, locations: &Path, out: &Path) -> Result<ExitCode, String
         read_text(path.to_owned(), EXPORT_BYTES_MAX)
             .map_err(|error: CityFilesError| error.to_string())
     };
-    let services = dldb::services(&read(services)?)?;
-    let locations = dldb::locations(&read(locations)?)?;
-    let imported = city::import(&services, &locations);
+    let imported = convert(&read(services)?, &read(locations)?)?;
     write(&imported, out).map_err(|error| format!("{}: {error}", out.display()))?;
     let code = print(&imported, &mut io::stdout().lock()).map_err(|error| error.to_string())?;
     Ok(code)
+}
+
+/// The city that the texts of the exports `services` and `locations` describe.
+///
+/// # Errors
+/// A sentence about the text that is no such export.
+pub fn convert(services: &str, locations: &str) -> Result<Imported, String> {
+    Ok(city::import(
+        &dldb::services(services)?,
+        &dldb::locations(locations)?,
+    ))
 }
 
 fn write(imported: &Imported, out: &Path) -> io::Result<()> {
@@ -130,9 +140,7 @@ mod tests {
     ]"#;
 
     fn imported() -> Imported {
-        let services = dldb::services(SERVICES).unwrap();
-        let locations = dldb::locations(LOCATIONS).unwrap();
-        city::import(&services, &locations)
+        convert(SERVICES, LOCATIONS).unwrap()
     }
 
     #[test]

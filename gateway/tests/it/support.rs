@@ -93,7 +93,14 @@ impl Home {
         self.start_by(command)
     }
 
-    pub(crate) fn start_by(self, mut command: Command) -> Service {
+    pub(crate) fn start_by(self, command: Command) -> Service {
+        self.try_start_by(command).unwrap_or_else(|(home, code)| {
+            panic!("it ended with {code:?}; its log:\n{}", home.log())
+        })
+    }
+
+    /// The running service, or the exit code of one that would not start.
+    pub(crate) fn try_start_by(self, mut command: Command) -> Result<Service, (Home, Option<i32>)> {
         let log = self.dir.path().join("log");
         let log = File::options().create(true).append(true).open(log).unwrap();
         let mut child = command.stderr(log).spawn().unwrap();
@@ -106,16 +113,17 @@ impl Home {
         };
         let (Some(listen), Some(admin)) = (word("listen"), word("admin")) else {
             let _ = child.kill();
-            panic!("it said {ready:?}; its log:\n{}", self.log());
+            let code = child.wait().unwrap().code();
+            return Err((self, code));
         };
-        Service {
+        Ok(Service {
             public: listen.parse().unwrap(),
             admin: admin.parse().unwrap(),
             recovered: word("recovered_bookings").unwrap().parse().unwrap(),
             ready: ready.clone(),
             child,
             home: Some(self),
-        }
+        })
     }
 
     pub(crate) fn log(&self) -> String {

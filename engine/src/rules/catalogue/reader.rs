@@ -35,14 +35,14 @@ pub struct ConfigError {
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{}:", self.file)?;
+        write!(out, "{}:", OneLine(&self.file))?;
         if let Some(line) = self.line {
             write!(out, "{line}:")?;
         }
         if !self.key.is_empty() {
-            write!(out, " {}:", self.key)?;
+            write!(out, " {}:", OneLine(&self.key))?;
         }
-        write!(out, " {}", self.reason)?;
+        write!(out, " {}", OneLine(&self.reason))?;
         if let Some(nearest) = &self.nearest {
             write!(out, "; did you mean {nearest:?}?")?;
         }
@@ -51,6 +51,22 @@ impl fmt::Display for ConfigError {
 }
 
 impl std::error::Error for ConfigError {}
+
+/// A text that can hold anything, such as a key in quotes, as part of one line.
+struct OneLine<'t>(&'t str);
+
+impl fmt::Display for OneLine<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for character in self.0.chars() {
+            if character.is_control() {
+                write!(out, "{}", character.escape_default())?;
+            } else {
+                write!(out, "{character}")?;
+            }
+        }
+        Ok(())
+    }
+}
 
 /// Collects what is wrong.
 #[derive(Debug, Default)]

@@ -4,6 +4,7 @@
 //! what the ledger said: durable, or refused as if nothing had been asked.
 
 use super::{Day, HoldTerms, HoldUse, Reservation, State};
+use crate::canary::{Canary, sings};
 use crate::rules::ids::{Digest, ReservationId};
 use crate::rules::record::{Confirmed, Contract, Position};
 use crate::rules::time::{Millis, UnixMillis};
@@ -55,6 +56,7 @@ impl Day {
             && reservation.secret == secret
             && let State::Booked(before, position) = reservation.state
             && before.request == contract.request
+            && !sings(Canary::RepetitionForgotten)
         {
             return Ok(Begun::Before(self.confirmed(reservation, before), position));
         }
@@ -132,6 +134,9 @@ impl Day {
                 // The sequence rises only if the ledger agrees; until then the old one is kept.
                 self.change(id, State::Cancelling(confirmed.contract, position));
                 confirmed.contract = contract;
+                if sings(Canary::FreedBeforeDurable) {
+                    self.give_back(id.seat());
+                }
                 Ok(Begun::Now(confirmed))
             }
             State::Cancelled(_, position) => Ok(Begun::Before(confirmed, position)),
@@ -149,7 +154,9 @@ impl Day {
             ..contract
         };
         self.change(id, State::Cancelled(contract, position));
-        self.give_back(id.seat());
+        if !sings(Canary::FreedBeforeDurable) {
+            self.give_back(id.seat());
+        }
         if contract.origin == id {
             self.slab.end(id);
         }

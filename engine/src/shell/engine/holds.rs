@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use jiff::civil::Date;
 
 use super::{Due, Engine};
+use crate::canary::{Canary, sings};
 use crate::rules::catalogue::{Channel, OfficeIndex};
 use crate::rules::day::{Ask, Expiry, ExtendRefusal, HoldRefusal, HoldUse, HoldView};
 use crate::rules::ids::{Digest, HoldToken, ReservationId};
@@ -131,12 +132,18 @@ impl Engine {
     pub fn tick(&self, now: UnixMillis) {
         let mut due = self.due.lock();
         let Due { incoming, wheel } = &mut *due;
+        let mut fired = Vec::new();
         for (deadline, id) in incoming.try_iter().take(self.limits.deadline_queue_max) {
-            wheel.insert(deadline, id);
+            // A clock that was set ahead can have passed it before it was ever filed.
+            if deadline <= now {
+                fired.push(id);
+            } else {
+                wheel.insert(deadline, id);
+            }
         }
         let stretch = self.stretching(now);
-        let mut fired = Vec::new();
-        let until = if stretch { now + STRETCH_AHEAD } else { now };
+        let ahead = stretch || sings(Canary::EarlyExpiry);
+        let until = if ahead { now + STRETCH_AHEAD } else { now };
         wheel.advance(until, |_, id| fired.push(id));
         for id in fired {
             if let Expiry::Later(deadline) = self.expire(now, id, stretch) {

@@ -51,7 +51,10 @@ impl Journal for SqliteJournal {
 
 fn classify(error: rusqlite::Error) -> Failure {
     match error.sqlite_error_code() {
-        Some(ErrorCode::SystemIoFailure) => Failure::Unclear(error.to_string()),
+        // Both can come after the commit was written.
+        Some(ErrorCode::SystemIoFailure | ErrorCode::OutOfMemory) => {
+            Failure::Unclear(error.to_string())
+        }
         _ => Failure::Refused(error.to_string()),
     }
 }

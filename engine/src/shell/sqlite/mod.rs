@@ -15,6 +15,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use rusqlite::Connection;
 
+use super::directory;
 use super::ledger::{Entry, Health, Ledger};
 use super::scribe::{self, Desk, Failure};
 use super::stored::Stored;
@@ -79,7 +80,7 @@ pub fn open_database(data: &Path) -> Result<Connection, OpenError> {
                 return Ok(version);
             }
         }
-        connection.pragma_update(None, "journal_mode", "WAL")?;
+        write_ahead(&connection)?;
         let synchronous = if sings(Canary::SyncForgotten) {
             "OFF"
         } else {
@@ -87,11 +88,15 @@ pub fn open_database(data: &Path) -> Result<Connection, OpenError> {
         };
         connection.pragma_update(None, "synchronous", synchronous)?;
         connection.pragma_update(None, "journal_size_limit", WAL_KEPT_BYTES)?;
-        connection.execute_batch(SCHEMA)?;
-        connection.execute(
+        write_anew(&connection)?;
+        // All at once: a start that stops in between must not leave tables without their version.
+        let transaction = connection.unchecked_transaction()?;
+        transaction.execute_batch(SCHEMA)?;
+        transaction.execute(
             "INSERT OR IGNORE INTO meta (key, value) VALUES ('schema_version', ?1)",
             [SCHEMA_VERSION],
         )?;
+        transaction.commit()?;
         schema_version(&connection)
     };
     let version = prepare().map_err(failed)?;
@@ -99,6 +104,27 @@ pub fn open_database(data: &Path) -> Result<Connection, OpenError> {
         return Err(OpenError::Version(path, version));
     }
     Ok(connection)
+}
+
+/// Goes over to the write-ahead log, or fails: with any other journal a loss of power can undo a
+/// commit. SQLite answers with the mode it has come to; that the change itself has failed comes
+/// after the answer.
+fn write_ahead(connection: &Connection) -> rusqlite::Result<()> {
+    let mode: String = connection.query_one("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
+    if mode != "wal" {
+        let error = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CANTOPEN);
+        let reason = format!("no write-ahead log is possible here, only the mode {mode}");
+        return Err(rusqlite::Error::SqliteFailure(error, Some(reason)));
+    }
+    Ok(())
+}
+
+/// Moves what an earlier start has left in the write-ahead log into the tables, and begins the log
+/// anew. When a sync has failed, the system may still show what it could not write and never will:
+/// commits that were appended to it would be lost with it. A reader who will not go is no error;
+/// the log is then appended to.
+fn write_anew(connection: &Connection) -> rusqlite::Result<()> {
+    connection.query_one("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
 }
 
 fn schema_version(connection: &Connection) -> rusqlite::Result<String> {
@@ -173,15 +199,7 @@ impl Ledger for SqliteLedger {
 
 fn lock(data: &Path) -> Result<File, OpenError> {
     let failed = |error| OpenError::Directory(data.to_owned(), error);
-    std::fs::create_dir_all(data).map_err(failed)?;
-    if let Ok(parent) = data.canonicalize()
-        && let Some(parent) = parent.parent()
-    {
-        // A new directory is only safe from a loss of power once its parent is written.
-        File::open(parent)
-            .and_then(|parent| parent.sync_all())
-            .map_err(failed)?;
-    }
+    directory::create(data).map_err(failed)?;
     let lock = File::create(data.join(LOCK)).map_err(failed)?;
     lock.try_lock().map_err(|error| match error {
         TryLockError::WouldBlock => OpenError::InUse(data.to_owned()),

@@ -16,18 +16,20 @@ const MINUTES_ASSUMED: u32 = 15;
 const DEPARTMENT_UNKNOWN: &str = "Weitere Stellen";
 
 /// A city's files and the account of how they came to be.
-pub(super) struct Imported {
-    pub(super) files: BTreeMap<String, String>,
-    pub(super) counts: Vec<Count>,
+pub struct Imported {
+    /// By path relative to the city's folder.
+    pub files: BTreeMap<String, String>,
+    pub counts: Vec<Count>,
 }
 
 /// What came through of one sort of thing.
-pub(super) struct Count {
-    pub(super) what: &'static str,
-    pub(super) taken: usize,
-    pub(super) of: usize,
+#[derive(Debug)]
+pub struct Count {
+    pub what: &'static str,
+    pub taken: usize,
+    pub of: usize,
     /// What is to be said about some of them, and about how many.
-    pub(super) notes: BTreeMap<String, usize>,
+    pub notes: BTreeMap<String, usize>,
 }
 
 impl Count {
@@ -46,11 +48,19 @@ impl Count {
 }
 
 pub(super) fn import(services: &[Service], locations: &[Location]) -> Imported {
-    let (places, offers_count) = places(services, locations);
-    let (catalogue, services_count) = catalogue(services, &places);
+    let mut seen = BTreeSet::new();
+    let (services, repeated): (Vec<_>, Vec<_>) = services
+        .iter()
+        .partition(|service| seen.insert(&service.id));
+    let (places, offers_count) = places(&services, locations);
+    let (catalogue, mut services_count) = catalogue(&services, &places);
+    services_count.of += repeated.len();
+    for _ in repeated {
+        services_count.note("skipped: another service has its id");
+    }
     let departments = departments(&places);
-    let (pairs, pairs_count) = pairs(services, &catalogue);
-    let (leika, leika_count) = leika(services, &catalogue);
+    let (pairs, pairs_count) = pairs(&services, &catalogue);
+    let (leika, leika_count) = leika(&services, &catalogue);
     let (mut files, mut locations_count) = offices(&places, &catalogue, &departments);
     locations_count.of = locations.len();
     for _ in places.len()..locations.len() {
@@ -89,11 +99,11 @@ impl<'e> Place<'e> {
 }
 
 /// The locations that offer something, and the account of the offers.
-fn places<'e>(services: &[Service], locations: &'e [Location]) -> (Vec<Place<'e>>, Count) {
+fn places<'e>(services: &[&Service], locations: &'e [Location]) -> (Vec<Place<'e>>, Count) {
     let mut count = Count::new("offers");
     let by_id: BTreeMap<&str, &Service> = services
         .iter()
-        .map(|service| (service.id.as_str(), service))
+        .map(|service| (service.id.as_str(), *service))
         .collect();
     let mut places = Vec::new();
     for (position, location) in locations.iter().enumerate() {
@@ -171,7 +181,7 @@ struct Known<'e> {
 type Catalogue<'e> = BTreeMap<&'e str, Known<'e>>;
 
 /// The services somebody offers. A service belongs to the department that offers it first.
-fn catalogue<'e>(services: &'e [Service], places: &[Place<'e>]) -> (Catalogue<'e>, Count) {
+fn catalogue<'e>(services: &[&'e Service], places: &[Place<'e>]) -> (Catalogue<'e>, Count) {
     let mut count = Count {
         of: services.len(),
         ..Count::new("services")
@@ -290,7 +300,7 @@ fn unit_minutes(location: &Location, count: &mut Count) -> u32 {
 
 /// For each service those it combines with, each pair once, and the account of them.
 fn pairs<'e>(
-    services: &'e [Service],
+    services: &[&'e Service],
     catalogue: &Catalogue<'e>,
 ) -> (BTreeMap<&'e str, BTreeSet<String>>, Count) {
     let mut count = Count::new("combinable, in one direction");
@@ -324,7 +334,7 @@ fn pairs<'e>(
 
 /// The LeiKa keys of each service, and the account of them.
 fn leika<'e>(
-    services: &'e [Service],
+    services: &[&'e Service],
     catalogue: &Catalogue<'e>,
 ) -> (BTreeMap<&'e str, Vec<&'e str>>, Count) {
     let mut count = Count::new("LeiKa keys");

@@ -9,20 +9,30 @@ use morgenruh_engine::rules::catalogue::reader::kinds::ID_CHARS_MAX;
 pub(super) struct Slugs(BTreeSet<String>);
 
 impl Slugs {
-    /// An id from `name`, with the export's `key` behind it where the name alone is taken.
+    /// An id from `name`; where the name alone is taken with the export's `key` behind it, and
+    /// where that is taken too with a number.
     pub(super) fn unique(&mut self, name: &str, key: &str) -> String {
-        let plain = slug(name, ID_CHARS_MAX);
         let key = slug(key, ID_CHARS_MAX / 2);
-        let room = ID_CHARS_MAX - key.len() - 1;
-        let id = if plain.is_empty() {
-            key
-        } else if self.0.contains(&plain) {
-            format!("{}-{key}", slug(name, room))
-        } else {
-            plain
-        };
+        let suffixes = [String::new(), key].into_iter();
+        let id = suffixes
+            .chain((2u32..).map(|number| number.to_string()))
+            .map(|suffix| with_suffix(name, &suffix))
+            .find(|id| !id.is_empty() && !self.0.contains(id))
+            .expect("there are more numbers than things in an export");
         self.0.insert(id.clone());
         id
+    }
+}
+
+fn with_suffix(name: &str, suffix: &str) -> String {
+    if suffix.is_empty() {
+        return slug(name, ID_CHARS_MAX);
+    }
+    let name = slug(name, ID_CHARS_MAX - suffix.len() - 1);
+    if name.is_empty() {
+        suffix.to_owned()
+    } else {
+        format!("{name}-{suffix}")
     }
 }
 
@@ -72,5 +82,12 @@ mod tests {
         assert_eq!(slugs.unique("Standesamt", "1"), "standesamt");
         assert_eq!(slugs.unique("Standesamt", "10485"), "standesamt-10485");
         assert_eq!(slugs.unique("…", "7"), "7");
+    }
+
+    #[test]
+    fn no_id_is_given_twice_and_none_is_empty() {
+        let mut slugs = Slugs::default();
+        let ids = ["Amt", "AMT", "amt!", "Amt 2", "…", "!", ""].map(|name| slugs.unique(name, "?"));
+        assert_eq!(ids, ["amt", "amt-2", "amt-3", "amt-2-2", "2", "3", "4"]);
     }
 }
