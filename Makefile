@@ -4,13 +4,17 @@ CARGO ?= cargo
 DATA ?= data
 CONFIG ?= config/duesseldorf
 
-.PHONY: help run morning test check bench
+# Where built programs lie.
+TARGET = $${CARGO_TARGET_DIR:-target}
+
+.PHONY: help run morning test check bench sim
 
 help:
 	@echo 'make run      start the service on http://127.0.0.1:8080 with a demo release'
 	@echo 'make morning  replay a Düsseldorf morning against it and print the verdict'
 	@echo 'make test     everything that must pass'
 	@echo 'make check    formatting and lints only'
+	@echo 'make sim      the engine in a simulated world: SEED=n replays one, SECONDS=n runs longer'
 	@echo 'make bench    how fast it is, beside what it is compared with'
 
 # Release profile: what you see is what a city would run.
@@ -25,11 +29,22 @@ check:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- --deny warnings
 
+# What lets known bugs loose is built apart, so that no other test can meet one.
+PROOF = -p morgenruh-sim
+
 test: check
-	$(CARGO) test --locked --workspace
+	$(CARGO) test --locked --workspace --exclude morgenruh-sim
+	$(CARGO) test --locked $(PROOF)
 	$(CARGO) test --locked -p morgenruh-benches --benches
-	$(CARGO) build --locked
-	BIN=$${CARGO_TARGET_DIR:-target}/debug PEOPLE=1000 SPEED=150 ./loadtest/morning.sh
+	$(CARGO) build --release --locked -p morgenruh -p morgenruh-loadtest
+	PEOPLE=1000 SPEED=150 ./loadtest/morning.sh
+	$(CARGO) build --profile sim --locked -p morgenruh-sim
+	$(TARGET)/sim/morgenruh-sim --seconds 30
+	$(TARGET)/sim/morgenruh-sim --canaries
+
+sim:
+	$(CARGO) build --profile sim --locked -p morgenruh-sim
+	$(TARGET)/sim/morgenruh-sim $(if $(SEED),--seed $(SEED),--seconds $(or $(SECONDS),60))
 
 bench:
 	$(CARGO) bench --locked -p morgenruh-benches

@@ -1,0 +1,13 @@
+//! The real engine in a simulated world, judged by what its clients saw.
+
+pub mod chronicle;
+pub mod disk;
+pub mod options;
+pub mod oracle;
+pub mod people;
+pub mod post;
+pub mod run;
+pub mod tally;
+pub mod town;
+pub mod trace;
+pub mod world;

@@ -1,0 +1,120 @@
+//! What a run is made of: each seed draws its own mixture, so that no two runs are busy with the
+//! same things (swarm testing).
+
+use fastrand::Rng;
+
+use crate::town::Town;
+
+/// Something that happens in a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deed {
+    /// Somebody does what they can do next.
+    Person,
+    /// Somebody reads what is free.
+    Read,
+    /// The engine looks at the time.
+    Tick,
+    /// The scribe writes what has arrived.
+    Turn,
+    /// The store catches up.
+    Drain,
+    /// The power fails somewhere.
+    Crash,
+    /// The service is stopped and started again in good order.
+    Restart,
+    /// The next but n-th write goes wrong.
+    Mishap,
+    /// The disk is full, or has room again.
+    Outage,
+    /// The clock is set.
+    Jump,
+    /// Everybody wants the same seat.
+    Herd,
+    /// Everybody cancels.
+    MassCancel,
+    /// The opening hours change.
+    Reopen,
+    /// Nothing is written and nothing falls due for a while.
+    Pause,
+}
+
+/// The mixture of one seed.
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub town: Town,
+    pub people: usize,
+    pub steps: u32,
+    /// Most milliseconds between two steps.
+    pub pace_ms: u32,
+    /// Deeds with their weights.
+    pub weights: Vec<(Deed, u32)>,
+    /// Of all deeds together.
+    pub weight: u32,
+    /// In a thousand answers, those that get lost on their way.
+    pub lost_answers: u32,
+    /// In a hundred confirmations, those that aim at the deadline.
+    pub races: u32,
+    pub batch_max: usize,
+    pub queue_max: usize,
+    pub deadlines_max: usize,
+    /// Each recovery is done twice and compared.
+    pub twins: bool,
+}
+
+/// Records that wait where the bounds are not what is tried: never so many.
+pub const QUEUE_MAX: usize = 1 << 10;
+/// Steps of a run.
+const STEPS: u32 = 2_000;
+
+impl Options {
+    pub fn draw(dice: &mut Rng) -> Options {
+        // Half of the runs do without each of the rare deeds.
+        let rare = |dice: &mut Rng, most: u32| if dice.bool() { dice.u32(1..=most) } else { 0 };
+        let weights = vec![
+            (Deed::Person, 1_000),
+            (Deed::Read, dice.u32(50..400)),
+            (Deed::Tick, dice.u32(20..400)),
+            (Deed::Turn, dice.u32(50..500)),
+            (Deed::Drain, dice.u32(0..100)),
+            (Deed::Crash, rare(dice, 12)),
+            (Deed::Restart, rare(dice, 4)),
+            (Deed::Mishap, rare(dice, 20)),
+            (Deed::Outage, rare(dice, 8)),
+            (Deed::Jump, rare(dice, 8)),
+            (Deed::Herd, rare(dice, 10)),
+            (Deed::MassCancel, rare(dice, 4)),
+            (Deed::Reopen, rare(dice, 4)),
+            (Deed::Pause, rare(dice, 6)),
+        ];
+        let is_small = dice.u8(..4) == 0;
+        Options {
+            town: Town::draw(dice),
+            people: dice.usize(2..=16),
+            steps: STEPS,
+            pace_ms: [10, 1_000, 5_000, 12_000][dice.usize(..4)],
+            weight: weights.iter().map(|(_, weight)| weight).sum(),
+            weights,
+            lost_answers: rare(dice, 100),
+            races: dice.u32(..40),
+            batch_max: dice.usize(1..=16),
+            queue_max: if is_small {
+                dice.usize(1..=4)
+            } else {
+                QUEUE_MAX
+            },
+            deadlines_max: if is_small { dice.usize(1..=8) } else { 1 << 10 },
+            twins: dice.u8(..4) == 0,
+        }
+    }
+
+    pub fn deed(&self, dice: &mut Rng) -> Deed {
+        let mut at = dice.u32(..self.weight);
+        for (deed, weight) in &self.weights {
+            if at < *weight {
+                return *deed;
+            }
+            at -= weight;
+        }
+        Deed::Person
+    }
+}

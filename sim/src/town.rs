@@ -1,0 +1,192 @@
+//! The town of a run: small, so that people meet, and plain, so that everybody can tell from the
+//! sign at the door what is open.
+
+use fastrand::Rng;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use morgenruh_engine::rules::catalogue::{
+    Catalogue, City, Counter, Department, Hours, Offer, Office, Opening, Selector, Service,
+    ServiceIndex, Status, Text, Wave, Weekdays,
+};
+use morgenruh_engine::rules::cells::CounterSet;
+use morgenruh_engine::rules::holidays::Land;
+use morgenruh_engine::rules::time::{DayNumber, UnixMillis};
+
+/// Days on which somebody can have a visit.
+pub const DAYS: u16 = 2;
+/// Units between the first start and closing time, at most.
+pub const UNITS_MAX: u16 = 12;
+/// 8:00, when every office opens.
+pub const FIRST_UNIT: u16 = 96;
+/// Length of a unit in milliseconds.
+pub const UNIT_MS: i64 = 300_000;
+
+const MINUTE_MS: i64 = 60_000;
+const DAY_MS: i64 = 86_400_000;
+/// Midnight of the day before the first visits; the town lives by UTC.
+const EVE_MS: i64 = 1_795_996_800_000;
+/// The first day of visits.
+const FIRST_DAY: DayNumber = DayNumber(9_831);
+/// 18:00, when every run begins.
+const BEGIN_MINUTE: u16 = 18 * 60;
+
+/// What the signs at the doors say; the same at every office.
+#[derive(Clone, Debug)]
+pub struct Town {
+    pub offices: u16,
+    pub counters: u8,
+    /// Units for which each counter is open from [`FIRST_UNIT`] on, by counter.
+    pub open: Vec<u16>,
+    pub hold_minutes: u16,
+    /// The first counter stays sealed until this many minutes after the beginning on the first
+    /// day, and a day longer on the second.
+    pub sealed_minutes: Option<u16>,
+}
+
+impl Town {
+    pub fn draw(dice: &mut Rng) -> Town {
+        let counters = dice.u8(1..=3);
+        Town {
+            offices: dice.u16(1..=2),
+            counters,
+            open: (0..counters).map(|_| dice.u16(4..=UNITS_MAX)).collect(),
+            hold_minutes: dice.u16(1..=10),
+            sealed_minutes: dice.bool().then(|| dice.u16(1..=60)),
+        }
+    }
+
+    /// Other opening hours for one of the counters.
+    pub fn reopen(&mut self, dice: &mut Rng) {
+        let counter = dice.usize(..self.open.len());
+        self.open[counter] = dice.u16(1..=UNITS_MAX);
+    }
+
+    /// When every run begins.
+    pub fn begin() -> UnixMillis {
+        UnixMillis(EVE_MS + i64::from(BEGIN_MINUTE) * MINUTE_MS)
+    }
+
+    /// The date of one of the [`DAYS`].
+    pub fn date(day: u16) -> Date {
+        DayNumber(FIRST_DAY.0 + day).to_date()
+    }
+
+    /// Which of the [`DAYS`] a number is.
+    pub fn day(number: DayNumber) -> u16 {
+        number.0 - FIRST_DAY.0
+    }
+
+    /// When a unit of a day begins.
+    pub fn instant(day: u16, unit: u16) -> UnixMillis {
+        UnixMillis(EVE_MS + (i64::from(day) + 1) * DAY_MS + i64::from(unit) * UNIT_MS)
+    }
+
+    /// Until when a counter is sealed on a day.
+    pub fn sealed_until(&self, day: u16, counter: u8) -> Option<UnixMillis> {
+        let minutes = self.sealed_minutes.filter(|_| counter == 0)?;
+        let after = i64::from(minutes) * MINUTE_MS + i64::from(day) * DAY_MS;
+        Some(UnixMillis(Town::begin().0 + after))
+    }
+
+    pub fn is_open(&self, counter: u8, unit: u16) -> bool {
+        let open = self.open.get(usize::from(counter)).copied().unwrap_or(0);
+        (FIRST_UNIT..FIRST_UNIT + open).contains(&unit)
+    }
+
+    /// The same as a configuration.
+    pub fn catalogue(&self) -> Catalogue {
+        let service = Service {
+            id: "reisepass".into(),
+            number: 1,
+            department: 0,
+            name: text("Reisepass"),
+            minutes: 5,
+            quantity_max: 4,
+            combines_with: vec![],
+            leika: vec![],
+        };
+        Catalogue {
+            city: City {
+                id: "simstadt".into(),
+                name: text("Simstadt"),
+                land: Land::Nw,
+                zone_name: "UTC".into(),
+                zone: TimeZone::UTC,
+            },
+            departments: vec![Department {
+                id: "rathaus".into(),
+                name: text("Rathaus"),
+            }],
+            services: vec![service],
+            offices: (1..=self.offices)
+                .map(|number| self.office(number))
+                .collect(),
+        }
+    }
+
+    fn office(&self, number: u16) -> Office {
+        let all = (0..self.counters).fold(CounterSet::EMPTY, |set, counter| {
+            set.or(CounterSet::only(counter))
+        });
+        let opening = (0..self.counters).map(|counter| Opening {
+            when: Selector {
+                counters: CounterSet::only(counter),
+                weekdays: Weekdays::ALL,
+                hours: Hours {
+                    from: FIRST_UNIT * 5,
+                    to: (FIRST_UNIT + self.open[usize::from(counter)]) * 5,
+                },
+            },
+            every_weeks: 1,
+            valid_from: None,
+            valid_until: None,
+            on_holidays: true,
+        });
+        let wave = self.sealed_minutes.map(|minutes| Wave {
+            when: Selector {
+                counters: CounterSet::only(0),
+                weekdays: Weekdays::ALL,
+                hours: Hours::ALL_DAY,
+            },
+            days_ahead: 1,
+            at: BEGIN_MINUTE + minutes,
+        });
+        Office {
+            id: format!("buergerbuero-{number}"),
+            number,
+            department: 0,
+            name: text("Bürgerbüro"),
+            address: String::new(),
+            status: Status::Live,
+            unit_minutes: 5,
+            hold_minutes: self.hold_minutes,
+            notice_minutes: 0,
+            horizon_days: 30,
+            phone_required: false,
+            questions: vec![],
+            offers: vec![Offer {
+                service: ServiceIndex(0),
+                minutes: 5,
+                quantity_max: 4,
+                counters: all,
+            }],
+            counters: (1..=self.counters)
+                .map(|number| Counter {
+                    number,
+                    name: String::new(),
+                })
+                .collect(),
+            opening: opening.collect(),
+            closures: vec![],
+            quotas: vec![],
+            waves: wave.into_iter().collect(),
+        }
+    }
+}
+
+fn text(text: &str) -> Text {
+    Text {
+        de: text.into(),
+        en: text.into(),
+    }
+}
