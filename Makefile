@@ -7,7 +7,7 @@ CONFIG ?= config/duesseldorf
 # Where built programs lie.
 TARGET = $${CARGO_TARGET_DIR:-target}
 
-.PHONY: help run morning test check bench sim
+.PHONY: help run morning test check bench sim soak
 
 help:
 	@echo 'make run      start the service on http://127.0.0.1:8080 with a demo release'
@@ -15,6 +15,7 @@ help:
 	@echo 'make test     everything that must pass'
 	@echo 'make check    formatting and lints only'
 	@echo 'make sim      the engine in a simulated world: SEED=n replays one, SECONDS=n runs longer'
+	@echo 'make soak     kills the service again and again and calls in every promise: CYCLES=n'
 	@echo 'make bench    how fast it is, beside what it is compared with'
 
 # Release profile: what you see is what a city would run.
@@ -38,6 +39,7 @@ test: check
 	$(CARGO) test --locked -p morgenruh-benches --benches
 	$(CARGO) build --release --locked -p morgenruh -p morgenruh-loadtest
 	PEOPLE=1000 SPEED=150 ./loadtest/morning.sh
+	$(TARGET)/release/morgenruh-loadtest soak --cycles 60
 	$(CARGO) build --profile sim --locked -p morgenruh-sim
 	$(TARGET)/sim/morgenruh-sim --seconds 30
 	$(TARGET)/sim/morgenruh-sim --canaries
@@ -45,6 +47,10 @@ test: check
 sim:
 	$(CARGO) build --profile sim --locked -p morgenruh-sim
 	$(TARGET)/sim/morgenruh-sim $(if $(SEED),--seed $(SEED),--seconds $(or $(SECONDS),60))
+
+soak:
+	$(CARGO) build --release --locked -p morgenruh -p morgenruh-loadtest
+	$(TARGET)/release/morgenruh-loadtest soak $(if $(MINUTES),--minutes $(MINUTES),--cycles $(or $(CYCLES),60))
 
 bench:
 	$(CARGO) bench --locked -p morgenruh-benches

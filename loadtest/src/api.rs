@@ -260,7 +260,7 @@ fn is_foreseen(call: Call, status: u16, type_: &str, says_when: bool) -> bool {
     }
 }
 
-fn retry_after(answer: &Answer) -> Option<Duration> {
+pub(crate) fn retry_after(answer: &Answer) -> Option<Duration> {
     let seconds: u64 = answer
         .headers
         .get(RETRY_AFTER)?
@@ -272,28 +272,28 @@ fn retry_after(answer: &Answer) -> Option<Duration> {
     Some(Duration::from_secs(seconds.min(RETRY_AFTER_S_MAX)))
 }
 
-fn excerpt(body: &[u8]) -> String {
+pub(crate) fn excerpt(body: &[u8]) -> String {
     String::from_utf8_lossy(body)
         .chars()
         .take(EXCERPT_CHARS_MAX)
         .collect()
 }
 
-fn get(path: &str) -> Ask<'static> {
+pub(crate) fn get(path: &str) -> Ask<'static> {
     Ask {
         path: format!("/api/v1{path}"),
         ..Ask::default()
     }
 }
 
-fn delete(path: &str) -> Ask<'static> {
+pub(crate) fn delete(path: &str) -> Ask<'static> {
     Ask {
         method: Method::DELETE,
         ..get(path)
     }
 }
 
-fn post(path: &str, body: &impl Serialize) -> Ask<'static> {
+pub(crate) fn post(path: &str, body: &impl Serialize) -> Ask<'static> {
     let body = serde_json::to_vec(body).expect("wire types are plain data");
     Ask {
         method: Method::POST,

@@ -24,6 +24,7 @@ pub enum Command {
     Morning(MorningArgs),
     Storm(StormArgs),
     Readback(ReadbackArgs),
+    Soak(SoakArgs),
 }
 
 /// Where the service is, and how hard it may be asked.
@@ -109,6 +110,44 @@ pub struct ReadbackArgs {
     /// File that `storm` wrote.
     #[arg(long, value_name = "FILE")]
     pub record: PathBuf,
+}
+
+/// Starts the service itself, kills or stops it while people hold, confirm, move and cancel, and
+/// starts it again on what is left: again and again.
+///
+/// After each start every promise is called in, and at the end there must be one order of events
+/// that explains every answer on every seat. It needs no running service and touches none: ports
+/// are free ones, and the data are its own.
+#[derive(Debug, Args)]
+pub struct SoakArgs {
+    /// The service's program [default: `morgenruh` beside this one].
+    #[arg(long, value_name = "FILE")]
+    pub serve: Option<PathBuf>,
+    /// Folder of a city's configuration [default: a small town that is built in].
+    #[arg(long, value_name = "DIR")]
+    pub config: Option<PathBuf>,
+    /// How often the service is killed under load.
+    #[arg(long, value_name = "N", default_value_t = 60,
+          value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    pub cycles: u64,
+    /// Goes on for so many minutes instead.
+    #[arg(long, value_name = "N", conflicts_with = "cycles",
+          value_parser = clap::value_parser!(u64).range(1..=1440))]
+    pub minutes: Option<u64>,
+    /// Determines who does what and when the service is killed [default: drawn and printed].
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Clients that ask at the same time.
+    #[arg(long, value_name = "N", default_value_t = 16,
+          value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub people: u32,
+    /// New or empty folder for data, log and record [default: one that is removed if the verdict
+    /// holds].
+    #[arg(long, value_name = "DIR")]
+    pub folder: Option<PathBuf>,
+    /// Writes the report as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
 }
 
 /// Slowest and fastest pace of a morning.

@@ -5,6 +5,9 @@
 //! they were promised is written down ([`record`]), and when they have gone home every promise is
 //! held against what the service says then ([`readback`], [`verdict`], [`report`]).
 //!
+//! A second judge has more time and no mercy: [`soak`] kills the service again and again, and holds
+//! the whole record of what its clients saw against the rules.
+//!
 //! The tool shares the wire types with the gateway and nothing else: it must not be able to share
 //! a mistake.
 
@@ -25,5 +28,6 @@ pub mod record;
 pub mod report;
 pub mod run;
 pub mod scenario;
+pub mod soak;
 pub mod storm;
 pub mod verdict;

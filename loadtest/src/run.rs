@@ -7,14 +7,18 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Serialize;
+
 use crate::api::Api;
-use crate::cli::{Command, MorningArgs, ReadbackArgs, ServiceArgs, StormArgs};
+use crate::cli::{Command, MorningArgs, ReadbackArgs, ServiceArgs, SoakArgs, StormArgs};
 use crate::client::Client;
+use crate::clock;
 use crate::morning::{self, ANSWER_WITHIN_S, MorningOptions, RunError, read_city};
 use crate::readback;
 use crate::record;
 use crate::report::{grouped, verdict_line};
 use crate::scenario;
+use crate::soak::{self, SoakOptions, Until};
 use crate::storm::Storm;
 use crate::verdict::{Conduct, Verdict};
 
@@ -32,6 +36,7 @@ pub async fn run(command: Command) -> ExitCode {
         Command::Morning(args) => morning(args).await,
         Command::Storm(args) => storm(args).await,
         Command::Readback(args) => read_back(args).await,
+        Command::Soak(args) => soak(args).await,
     };
     match done {
         Ok((text, holds)) => {
@@ -69,11 +74,35 @@ async fn morning(args: MorningArgs) -> Done {
         offices: args.offices,
     };
     let report = morning::run(api, options).await?;
-    if let Some(mut file) = report_file {
-        let mut json = serde_json::to_vec_pretty(&report).map_err(io::Error::other)?;
-        json.push(b'\n');
-        file.write_all(&json)?;
-    }
+    write_report(report_file, &report)?;
+    Ok((report.table(), report.verdict.holds))
+}
+
+fn write_report(file: Option<File>, report: &impl Serialize) -> io::Result<()> {
+    let Some(mut file) = file else { return Ok(()) };
+    let mut json = serde_json::to_vec_pretty(report).map_err(io::Error::other)?;
+    json.push(b'\n');
+    file.write_all(&json)
+}
+
+async fn soak(args: SoakArgs) -> Done {
+    let report_file = args.report.as_deref().map(File::create).transpose()?;
+    let drawn = clock::now().as_nanosecond() as u64;
+    let seed = args.seed.unwrap_or(drawn);
+    eprintln!("seed {seed}");
+    let options = SoakOptions {
+        serve: args.serve,
+        config: args.config,
+        folder: args.folder,
+        until: match args.minutes {
+            Some(minutes) => Until::Elapsed(Duration::from_secs(60 * minutes)),
+            None => Until::Cycles(args.cycles),
+        },
+        seed,
+        people: args.people,
+    };
+    let report = soak::run(options).await?;
+    write_report(report_file, &report)?;
     Ok((report.table(), report.verdict.holds))
 }
 

@@ -1,0 +1,213 @@
+//! `morgenruh-loadtest soak`: a service that is killed again and again, and must not lose a word.
+//!
+//! A cycle starts the service on the data that is there, calls in every promise, lets people hold,
+//! confirm, move and cancel, and kills the process while they do. Everybody keeps a record of what
+//! was asked and answered. After a chapter of cycles all records together are held against the
+//! rules, cell by cell ([`morgenruh_history`]): whatever the crashes and pauses did, there must be
+//! one order of events that explains every answer.
+
+mod cells;
+mod clock;
+mod cycle;
+mod desk;
+mod faults;
+mod notebook;
+mod report;
+mod service;
+mod stay;
+mod town;
+mod visitor;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use self::cycle::Soak;
+use self::notebook::Notebook;
+pub use self::notebook::Tally;
+pub use self::report::{Figures, Manifest, Report, Verdict};
+use self::service::Program;
+use self::town::Town;
+use self::visitor::Visitor;
+use crate::api::Api;
+use crate::client::{BaseUrl, Client};
+use crate::morning::RunError;
+
+/// How long an answer is waited for, in seconds; longer than any stop.
+const ANSWER_WITHIN_S: u64 = 20;
+
+/// Lines of the service's log that are shown when it does not start.
+const LAST_WORDS: usize = 5;
+
+/// What to run.
+#[derive(Clone, Debug)]
+pub struct SoakOptions {
+    /// The service's program; `None`: the one beside this tool.
+    pub serve: Option<PathBuf>,
+    /// Folder of a city's configuration; `None`: the built-in town.
+    pub config: Option<PathBuf>,
+    /// An empty or new folder for data, log and record, which stays; `None`: one that is removed
+    /// if the verdict holds.
+    pub folder: Option<PathBuf>,
+    pub until: Until,
+    pub seed: u64,
+    /// Visitors at the same time.
+    pub people: u32,
+}
+
+/// When a soak ends; sooner if a promise is broken.
+#[derive(Clone, Copy, Debug)]
+pub enum Until {
+    Cycles(u64),
+    Elapsed(Duration),
+}
+
+/// Runs a soak and judges it.
+///
+/// # Errors
+/// [`RunError`] when there was no run: the service does not start at all, or files cannot be
+/// written.
+pub async fn run(options: SoakOptions) -> Result<Report, RunError> {
+    let folder = Folder::new(options.folder.as_deref())?;
+    let begun_at = crate::clock::now();
+    let program = program(&options, folder.path())?;
+    let notebook = Arc::new(Notebook::new(folder.path().join("record.jsonl"))?);
+    let town = Arc::new(read_town(&program).await?);
+    let offices = town.places.iter().map(|place| place.office.id.clone());
+    let manifest = Manifest {
+        tool: env!("CARGO_PKG_NAME"),
+        tool_version: env!("CARGO_PKG_VERSION"),
+        seed: options.seed,
+        people: options.people,
+        town: match options.config {
+            Some(_) => "named",
+            None => "built in",
+        },
+        offices: offices.collect(),
+        started_at: begun_at.to_string(),
+    };
+    let visitors = (0..options.people)
+        .map(|number| Visitor::new(number, options.seed, Arc::clone(&town)))
+        .collect();
+    let mut soak = Soak::new(program, Arc::clone(&notebook), visitors, options.seed);
+    // Whoever interrupts it leaves no process behind: what is dropped is killed.
+    tokio::select! {
+        ended = soak.cycles(options.until) => ended?,
+        interrupted = interruption()? => return Err(interrupted.into()),
+    }
+    notebook.flush()?;
+
+    let violations = notebook.tally().violations;
+    let verdict = Verdict {
+        holds: violations == 0,
+        violations,
+        findings: notebook.findings(),
+    };
+    let report = Report {
+        manifest,
+        figures: soak.figures(),
+        verdict,
+    };
+    folder.leave(report.verdict.holds);
+    Ok(report)
+}
+
+/// Waits for SIGINT or SIGTERM.
+fn interruption() -> io::Result<impl Future<Output = io::Error>> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        io::Error::new(io::ErrorKind::Interrupted, "interrupted")
+    })
+}
+
+fn program(options: &SoakOptions, folder: &Path) -> io::Result<Program> {
+    let config = match &options.config {
+        Some(config) => config.clone(),
+        None => {
+            let config = folder.join("town");
+            town::write(&config)?;
+            config
+        }
+    };
+    let serve = match &options.serve {
+        Some(serve) => serve.clone(),
+        None => service::beside_us()?,
+    };
+    Ok(Program {
+        serve,
+        config,
+        data: folder.join("data"),
+        log: folder.join("log"),
+    })
+}
+
+/// Starts the service for the first time, to see what can be booked.
+async fn read_town(program: &Program) -> Result<Town, RunError> {
+    let named = |error: io::Error| {
+        let serve = program.serve.display();
+        io::Error::new(error.kind(), format!("{serve}: {error}"))
+    };
+    let mut process = program.start().map_err(named)?;
+    let Some(ready) = process.ready().await else {
+        return Err(RunError::Unreachable(program.last_words(LAST_WORDS)));
+    };
+    let town = Town::read(&Api::new(client(ready.public, 1))).await?;
+    process.kill()?;
+    Ok(town)
+}
+
+fn client(base: BaseUrl, people: u32) -> Client {
+    // A double click needs two.
+    let connections_max = 2 * people as usize;
+    Client::new(base, connections_max, Duration::from_secs(ANSWER_WITHIN_S))
+}
+
+/// Where everything lies.
+enum Folder {
+    Named(PathBuf),
+    Temporary(tempfile::TempDir),
+}
+
+impl Folder {
+    fn new(named: Option<&Path>) -> io::Result<Self> {
+        let Some(path) = named else {
+            let prefix = "morgenruh-soak-";
+            return Ok(Folder::Temporary(
+                tempfile::Builder::new().prefix(prefix).tempdir()?,
+            ));
+        };
+        std::fs::create_dir_all(path)?;
+        if std::fs::read_dir(path)?.next().is_some() {
+            return Err(io::Error::other(format!("{} is not empty", path.display())));
+        }
+        Ok(Folder::Named(path.to_owned()))
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            Folder::Named(path) => path,
+            Folder::Temporary(folder) => folder.path(),
+        }
+    }
+
+    /// Removes a temporary folder, unless somebody will want to look at it.
+    fn leave(self, holds: bool) {
+        match self {
+            Folder::Temporary(folder) if !holds => {
+                eprintln!(
+                    "data, log and record are kept in {}",
+                    folder.keep().display()
+                );
+            }
+            Folder::Temporary(_) | Folder::Named(_) => {}
+        }
+    }
+}

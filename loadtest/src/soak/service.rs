@@ -1,0 +1,207 @@
+//! The service as a process: started, stopped, killed by its own id, and checked on disk.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use crate::client::BaseUrl;
+
+/// A start that takes longer counts as failed, in seconds.
+const START_WITHIN_S: u64 = 60;
+
+/// What is needed to start it.
+#[derive(Debug)]
+pub(super) struct Program {
+    pub(super) serve: PathBuf,
+    pub(super) config: PathBuf,
+    pub(super) data: PathBuf,
+    /// What it says on standard error is appended here.
+    pub(super) log: PathBuf,
+}
+
+/// A process that was started. Dropping it kills it.
+#[derive(Debug)]
+pub(super) struct Process {
+    child: Child,
+    /// The line by which it says that it is ready; `None` when it ended before.
+    ready: Option<oneshot::Receiver<String>>,
+    begun: Instant,
+}
+
+/// What it said when it was ready.
+#[derive(Clone, Debug)]
+pub(super) struct Ready {
+    pub(super) public: BaseUrl,
+    /// From the start of the process until it was ready.
+    pub(super) took: Duration,
+    /// Live bookings that it found.
+    pub(super) bookings: u64,
+}
+
+/// What `morgenruh verify` counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Counts {
+    pub(super) live: u64,
+    pub(super) cancelled: u64,
+    pub(super) errors: u64,
+    /// Everything that it printed.
+    pub(super) text: String,
+}
+
+impl Program {
+    /// Starts the service on free ports.
+    pub(super) fn start(&self) -> io::Result<Process> {
+        let log = File::options().create(true).append(true).open(&self.log)?;
+        let mut command = self.command("serve");
+        command.arg("--config").arg(&self.config);
+        command.arg("--data").arg(&self.data);
+        command.args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
+        let begun = Instant::now();
+        let mut child = command.stdout(Stdio::piped()).stderr(log).spawn()?;
+        let stdout = child.stdout.take().expect("it is piped");
+        let (sender, ready) = oneshot::channel();
+        // Ends with the process, whose end closes the pipe.
+        thread::spawn(move || {
+            let mut line = String::new();
+            let read = BufReader::new(stdout).read_line(&mut line);
+            if read.is_ok_and(|bytes| bytes > 0) {
+                drop(sender.send(line));
+            }
+        });
+        Ok(Process {
+            child,
+            ready: Some(ready),
+            begun,
+        })
+    }
+
+    /// Lets `morgenruh verify` look at the data.
+    pub(super) fn verify(&self) -> io::Result<Counts> {
+        let output = self.command("verify").arg(&self.data).output()?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        Counts::read(&text).ok_or_else(|| io::Error::other(format!("verify says {text:?}")))
+    }
+
+    /// The program without anything of ours in its environment.
+    fn command(&self, name: &str) -> Command {
+        let mut command = Command::new(&self.serve);
+        command.arg(name).stdin(Stdio::null());
+        for (key, _) in std::env::vars_os() {
+            if key.to_string_lossy().starts_with("MORGENRUH_") {
+                command.env_remove(key);
+            }
+        }
+        command
+    }
+
+    /// The last lines of its log.
+    pub(super) fn last_words(&self, lines: usize) -> String {
+        let log = std::fs::read_to_string(&self.log).unwrap_or_default();
+        let all: Vec<_> = log.lines().collect();
+        all[all.len().saturating_sub(lines)..].join("\n")
+    }
+}
+
+impl Process {
+    /// Waits until it is ready; `None` when it ends, or is not ready in time.
+    pub(super) async fn ready(&mut self) -> Option<Ready> {
+        let line = self.ready.take()?;
+        let line = timeout(Duration::from_secs(START_WITHIN_S), line).await;
+        let took = self.begun.elapsed();
+        let line = line.ok()?.ok()?;
+        let word = |name: &str| {
+            let mut words = line.split_whitespace();
+            words.find_map(|word| word.strip_prefix(name)?.strip_prefix('='))
+        };
+        Some(Ready {
+            public: format!("http://{}", word("listen")?).parse().ok()?,
+            took,
+            bookings: word("recovered_bookings")?.parse().ok()?,
+        })
+    }
+
+    /// SIGSTOP: it keeps its connections and does nothing.
+    pub(super) fn stop(&self) -> io::Result<()> {
+        self.signal(Signal::STOP)
+    }
+
+    /// SIGCONT.
+    pub(super) fn go_on(&self) -> io::Result<()> {
+        self.signal(Signal::CONT)
+    }
+
+    fn signal(&self, signal: Signal) -> io::Result<()> {
+        // Not reaped before it is dropped or killed, so the id is still its own.
+        let id = Pid::from_child(&self.child);
+        Ok(kill_process(id, signal)?)
+    }
+
+    /// SIGKILL, and waits until nothing is left of it.
+    pub(super) fn kill(mut self) -> io::Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+impl Counts {
+    fn read(text: &str) -> Option<Self> {
+        let last = text.lines().last()?;
+        let mut parts = last.split(", ").map(|part| {
+            let (number, what) = part.split_once(' ')?;
+            Some((number.parse().ok()?, what))
+        });
+        let (_, "facts") = parts.next()?? else {
+            return None;
+        };
+        let (live, "live bookings") = parts.next()?? else {
+            return None;
+        };
+        let (cancelled, "cancelled") = parts.next()?? else {
+            return None;
+        };
+        let (errors, "errors") = parts.next()?? else {
+            return None;
+        };
+        Some(Self {
+            live,
+            cancelled,
+            errors,
+            text: text.to_owned(),
+        })
+    }
+}
+
+/// The service's program beside this one.
+pub(super) fn beside_us() -> io::Result<PathBuf> {
+    let us = std::env::current_exe()?;
+    Ok(us.with_file_name("morgenruh"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_verify_counts_is_read() {
+        let text = "error: a seat\n12 facts, 3 live bookings, 4 cancelled, 1 errors\n";
+        let counts = Counts::read(text).unwrap();
+        assert_eq!((counts.live, counts.cancelled, counts.errors), (3, 4, 1));
+        assert!(Counts::read("the data cannot be read").is_none());
+        assert!(Counts::read("").is_none());
+    }
+}
