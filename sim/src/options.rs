@@ -76,7 +76,7 @@ impl Options {
             (Deed::Tick, dice.u32(20..400)),
             (Deed::Turn, dice.u32(50..500)),
             (Deed::Drain, dice.u32(0..100)),
-            (Deed::Crash, rare(dice, 12)),
+            (Deed::Crash, rare(dice, 8)),
             (Deed::Restart, rare(dice, 4)),
             (Deed::Mishap, rare(dice, 20)),
             (Deed::Outage, rare(dice, 8)),
@@ -103,7 +103,7 @@ impl Options {
                 QUEUE_MAX
             },
             deadlines_max: if is_small { dice.usize(1..=8) } else { 1 << 10 },
-            twins: dice.u8(..4) == 0,
+            twins: dice.u8(..8) == 0,
         }
     }
 
