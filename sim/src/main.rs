@@ -4,7 +4,9 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
+use fastrand::Rng;
 use morgenruh_engine::canary::{Canary, sing};
+use morgenruh_sim::options::Options;
 use morgenruh_sim::run::{self, Harvest};
 
 /// Seeds in which something was once wrong, one in each line, with what it was.
@@ -104,7 +106,8 @@ fn seeds(from: u64, time: Duration) -> bool {
 #[expect(clippy::print_stdout, reason = "what it prints is what it is for")]
 fn report(harvest: &Harvest) -> bool {
     for (seed, what) in &harvest.violations {
-        println!("seed {seed}, {what}\n  replay: make sim SEED={seed}");
+        let options = Options::draw(&mut Rng::with_seed(*seed));
+        println!("seed {seed}, {what}\n  {options:?}\n  replay: make sim SEED={seed}");
     }
     harvest.violations.is_empty()
 }

@@ -231,6 +231,13 @@ impl Oracle {
         }
     }
 
+    /// The answer to a confirmation got lost: it may have said that the hold goes on.
+    pub fn confirmation_unanswered(&mut self, id: ClaimId, now: i64) {
+        let again = now + self.hold_ms();
+        let claim = &mut self.claims[id];
+        claim.until = claim.until.max(again);
+    }
+
     /// The confirmation was certainly not done; the hold lasts at least as long as it would have.
     pub fn not_confirmed(&mut self, id: ClaimId, now: i64) -> Result<(), Violation> {
         let again = now + self.hold_ms();

@@ -454,6 +454,10 @@ impl World {
             }
             if self.answer_is_lost() {
                 self.people[who].in_flight = false;
+                if let Some(Question::Confirm(hold) | Question::Move(hold)) = person.question {
+                    let now = self.now().0;
+                    self.oracle.confirmation_unanswered(hold.claim, now);
+                }
                 continue;
             }
             match (person.question, news) {

@@ -31,6 +31,8 @@ use crate::trace::Trace;
 const STRETCH_MAX: Millis = Millis::from_minutes(30);
 /// How far a run goes from its beginning: the visits stay ahead.
 const RUN_MAX: Millis = Millis::from_minutes(8 * 60);
+/// Steps between two looks at the engine's own books; what people see is judged in every step.
+const AUDIT_EVERY: u64 = 32;
 /// Turns after which everything that was asked has been answered, when nothing goes wrong.
 const TURNS_MAX: usize = 4_096;
 
@@ -182,6 +184,9 @@ impl World {
             Deed::Reopen => self.reopen(),
             Deed::Pause => self.paused = self.dice.u32(1..100),
             Deed::Tick | Deed::Turn => {}
+        }
+        if self.tally.steps.is_multiple_of(AUDIT_EVERY) {
+            self.audit();
         }
         self.hear()
     }
