@@ -32,6 +32,8 @@ pub enum Canary {
     SyncForgotten,
     /// The data directory's entry in its parent is not synced.
     DirectoryNotSynced,
+    /// Whoever appends what somebody waits for does not wake the thread that writes.
+    WakeForgotten,
 }
 
 #[cfg(feature = "canaries")]

@@ -144,7 +144,8 @@ impl Town {
         self.hold = self.post("/api/v1/holds", &self.fill(body)).json();
         let body = br#"{"hold":"@hold_token","person":{"name":"Erika","email":"e@example.org"}}"#;
         self.booking = self.post("/api/v1/bookings", &self.fill(body)).json();
-        let body = br#"{"offices":["mitte"],"services":[{"id":"pass","quantity":1}],"earliest":true}"#;
+        let body =
+            br#"{"offices":["mitte"],"services":[{"id":"pass","quantity":1}],"earliest":true}"#;
         self.hold = self.post("/api/v1/holds", &self.fill(body)).json();
     }
 

@@ -8,5 +8,6 @@ pub mod scribe;
 pub mod shard;
 pub mod sqlite;
 pub mod stored;
+mod sync;
 pub mod verify;
 pub mod vital;

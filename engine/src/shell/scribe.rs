@@ -9,15 +9,12 @@
 //! finds them; only writing them does.
 
 use std::sync::Arc;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::Thread;
 use std::time::Duration;
 
-use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded};
-use parking_lot::Mutex;
-
 use super::ledger::{Entry, Health, Ledger, NotKept};
+use super::sync::channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use super::sync::thread::{self, Thread};
+use super::sync::{AtomicBool, Mutex, OnceLock, Ordering};
 use crate::canary::{Canary, sings};
 use crate::rules::record::{Fact, Position};
 use crate::rules::time::UnixMillis;
@@ -156,7 +153,7 @@ impl Ledger for Desk {
                 Message::Append(entry) => entry,
                 Message::Close => unreachable!("only close() sends that"),
             })?;
-        if somebody_waits {
+        if somebody_waits && !sings(Canary::WakeForgotten) {
             self.wake();
         }
         Ok(())
@@ -186,7 +183,7 @@ impl Desk {
 impl<J: Journal> Scribe<J> {
     /// Writes until the ledger closes; takes this thread.
     pub fn run(mut self) {
-        let _ = self.shared.thread.set(std::thread::current());
+        let _ = self.shared.thread.set(thread::current());
         let mut closing = false;
         while !(closing && self.batch.is_empty()) {
             if !closing {
@@ -198,7 +195,7 @@ impl<J: Journal> Scribe<J> {
                     // acknowledged to anybody.
                     return;
                 }
-                std::thread::sleep(self.options.retry);
+                thread::sleep(self.options.retry);
             }
         }
     }
@@ -228,10 +225,12 @@ impl<J: Journal> Scribe<J> {
             }
         }
         let mut closing = self.take_arrived();
-        let somebody_waits = self.batch.iter().any(|entry| entry.done.is_some());
-        if !closing && !somebody_waits && self.batch.len() < self.options.batch_max {
-            // Whoever appends a record that somebody waits for ends this early.
-            std::thread::park_timeout(GATHERING);
+        let is_urgent = closing
+            || self.shared.closing.load(Ordering::Acquire)
+            || self.batch.iter().any(|entry| entry.done.is_some());
+        if !is_urgent && self.batch.len() < self.options.batch_max {
+            // Whoever closes, or appends a record that somebody waits for, ends this early.
+            thread::park_timeout(GATHERING);
             closing = self.take_arrived();
         }
         closing

@@ -1,10 +1,8 @@
 //! A day behind its lock, and the counters by which readers see that it changed.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use parking_lot::{Mutex, MutexGuard};
-
+use super::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
 use crate::rules::day::Day;
 
 /// One (office, day): whoever has the lock decides alone.

@@ -1,7 +1,5 @@
 //! Hold, extend, release, and what happens when time is up.
 
-use std::sync::atomic::Ordering;
-
 use jiff::civil::Date;
 
 use super::{Due, Engine};
@@ -13,6 +11,7 @@ use crate::rules::need::Need;
 use crate::rules::record::Fact;
 use crate::rules::time::{Millis, UnixMillis};
 use crate::shell::ledger::Health;
+use crate::shell::sync::Ordering;
 
 /// While the ledger is away, holds that fall due this soon are stretched.
 const STRETCH_AHEAD: Millis = Millis(5_000);

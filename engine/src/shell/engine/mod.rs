@@ -8,15 +8,13 @@ mod bookings;
 mod holds;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, AtomicU64, AtomicUsize, Ordering};
 
-use crossbeam::channel::{Receiver, Sender, bounded};
-use dashmap::DashMap;
 use jiff::civil::Date;
-use parking_lot::Mutex;
 
 use super::ledger::{Entry, Health, Ledger, NotKept};
 use super::shard::Shard;
+use super::sync::channel::{Receiver, Sender, bounded};
+use super::sync::{AtomicU16, AtomicU64, AtomicUsize, DashMap, Entry as Place, Mutex, Ordering};
 use crate::rules::calendar::{DayPlan, plan};
 use crate::rules::catalogue::{Catalogue, Channel, Office, OfficeIndex};
 use crate::rules::day::{Day, Starts};
@@ -157,9 +155,14 @@ impl Engine {
         if key.day.0 < self.first_day.load(Ordering::Acquire) {
             return None;
         }
-        // The plan is made outside the map's lock; whoever is first puts it in.
+        // The plan is made outside the map's lock; whoever is first puts it in, unless the day was
+        // dropped meanwhile.
         let shard = self.new_shard(key, office, date);
-        Some(Arc::clone(&self.days.entry(key).or_insert(shard)))
+        match self.days.entry(key) {
+            Place::Occupied(first) => Some(Arc::clone(first.get())),
+            Place::Vacant(place) => (key.day.0 >= self.first_day.load(Ordering::Acquire))
+                .then(|| Arc::clone(&place.insert(shard))),
+        }
     }
 
     fn new_shard(&self, key: DayKey, office: OfficeIndex, date: Date) -> Arc<Shard> {
