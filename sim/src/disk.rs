@@ -208,7 +208,7 @@ impl Store {
                     services: confirmed.services,
                     channel: confirmed.channel,
                     secret: confirmed.secret,
-                    state: State::Booked(confirmed.contract, position),
+                    state: State::Booked(Box::new(confirmed.contract), position),
                 };
                 self.bookings.insert(confirmed.contract.origin, booking);
             }
@@ -216,12 +216,12 @@ impl Store {
                 origin, sequence, ..
             } => {
                 if let Some(booking) = self.bookings.get_mut(origin)
-                    && let State::Booked(contract, _) = booking.state
+                    && let State::Booked(contract, _) = &booking.state
                 {
-                    let contract = Contract {
+                    let contract = Box::new(Contract {
                         sequence: *sequence,
-                        ..contract
-                    };
+                        ..**contract
+                    });
                     booking.state = State::Cancelled(contract, position);
                 }
             }
@@ -230,7 +230,7 @@ impl Store {
                     booking.id = to.id;
                     booking.secret = to.secret;
                     booking.channel = to.channel;
-                    booking.state = State::Booked(to.contract, position);
+                    booking.state = State::Booked(Box::new(to.contract), position);
                 }
             }
             _ => {}

@@ -17,6 +17,7 @@ use super::time::{Millis, UnixMillis};
 pub const UNIT_MINUTES: u16 = 5;
 /// Length of a unit.
 pub const UNIT: Millis = Millis::from_minutes(UNIT_MINUTES as u32);
+const UNIT_MS: u32 = UNIT.0 as u32;
 /// Most units a day can have: 25 hours.
 pub const UNITS_MAX: u16 = 300;
 
@@ -71,9 +72,10 @@ impl DayPlan {
 
     /// The unit that starts at this instant, if one does and it lies on the grid.
     pub fn unit_at(&self, instant: UnixMillis) -> Option<u16> {
-        let offset = (instant - self.starts_at).0;
-        let unit = u16::try_from(offset / UNIT.0).ok()?;
-        let is_start = i64::from(unit) * UNIT.0 == offset && unit % self.grid == 0;
+        let offset = instant.0.checked_sub(self.starts_at.0)?;
+        let offset_ms = u32::try_from(offset).ok()?;
+        let unit = u16::try_from(offset_ms / UNIT_MS).ok()?;
+        let is_start = offset_ms % UNIT_MS == 0 && unit.is_multiple_of(self.grid);
         (is_start && unit < self.units).then_some(unit)
     }
 

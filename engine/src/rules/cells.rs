@@ -4,6 +4,8 @@
 //! this start for k units": that is k loads and k ANDs whatever the number of counters, and the
 //! number of free seats is a population count.
 
+use std::hint::select_unpredictable;
+
 use serde::Serialize;
 
 /// Most counters one office can have: one bit each.
@@ -31,9 +33,11 @@ impl CounterSet {
         self.0 == 0
     }
 
-    /// Whether there is more than one member.
-    pub const fn has_several(self) -> bool {
-        self.0 & self.0.wrapping_sub(1) != 0
+    /// This set, or the other one if this one is empty. Without a branch: on a busy day nobody
+    /// could predict it.
+    #[inline]
+    pub fn or_else(self, other: CounterSet) -> CounterSet {
+        select_unpredictable(self.is_empty(), other, self)
     }
 
     pub const fn len(self) -> u8 {

@@ -9,65 +9,104 @@ use super::cells::CounterSet;
 /// holds nobody and is lost capacity.
 /// First, counters on which least is lost; among them those with neighbours on both sides, then on
 /// one side; then the lowest number.
+#[inline]
 pub fn best_fit(
-    free: impl Fn(u16) -> CounterSet,
-    start: u16,
-    end: u16,
+    free: impl Fn(usize) -> CounterSet + Copy,
+    start: usize,
+    end: usize,
     candidates: CounterSet,
     useful_units: u8,
 ) -> Option<u8> {
-    let before = |gap: u16| free(start.wrapping_sub(gap + 1));
-    let after = |gap: u16| free(end.saturating_add(gap));
-
-    let (open_before, lost_before) = look(&before, useful_units, candidates);
-    let (open_after, lost_after) = look(&after, useful_units, candidates);
-    let mut best = candidates.without(lost_before.or(lost_after));
-    if best.is_empty() {
-        if !candidates.has_several() {
-            return candidates.first();
-        }
-        best = losing_least(&before, &after, useful_units, candidates);
+    if candidates.is_empty() {
+        return None;
     }
-    // Chosen without branches: on a busy day nobody could predict them.
-    let tight = best.without(open_before.or(open_after));
-    let one_side = best.without(open_before.and(open_after));
-    let close = if one_side.is_empty() { best } else { one_side };
-    let close = if tight.is_empty() { close } else { tight };
-    close.first()
+    let (before, after) = sides(free, start, end, candidates, useful_units);
+    let mut best = candidates.without(before.useless.or(after.useless));
+    if best.is_empty() {
+        best = losing_least(free, start, end, candidates, useful_units);
+    }
+    let best = best.without(before.open.and(after.open)).or_else(best);
+    let best = best.without(before.open.or(after.open)).or_else(best);
+    best.first()
 }
 
-/// On one side: the candidates that leave a gap there, and those of them that leave a useless one.
-fn look(
-    side: &impl Fn(u16) -> CounterSet,
-    useful_units: u8,
+/// Before and after the seat.
+#[inline]
+fn sides(
+    free: impl Fn(usize) -> CounterSet + Copy,
+    start: usize,
+    end: usize,
     candidates: CounterSet,
-) -> (CounterSet, CounterSet) {
-    let open = candidates.and(side(0));
-    let useful = (1..u16::from(useful_units)).fold(open, |set, gap| set.and(side(gap)));
-    (open, open.without(useful))
+    useful_units: u8,
+) -> (
+    Side<impl Fn(usize) -> CounterSet>,
+    Side<impl Fn(usize) -> CounterSet>,
+) {
+    let before = move |gap: usize| free(start.wrapping_sub(gap + 1));
+    let after = move |gap: usize| free(end + gap);
+    (
+        Side::look(before, candidates, useful_units),
+        Side::look(after, candidates, useful_units),
+    )
 }
 
-/// The candidates on which the useless gaps of both sides together are smallest.
-fn losing_least(
-    before: &impl Fn(u16) -> CounterSet,
-    after: &impl Fn(u16) -> CounterSet,
-    useful_units: u8,
-    candidates: CounterSet,
-) -> CounterSet {
-    let useful_units = u16::from(useful_units);
-    let mut least = (u16::MAX, CounterSet::EMPTY);
-    for counter in candidates.iter() {
-        let gap = |side: &dyn Fn(u16) -> CounterSet| {
-            (0..useful_units)
-                .find(|gap| !side(*gap).contains(counter))
-                .unwrap_or(0)
-        };
-        let lost = gap(before) + gap(after);
-        if lost < least.0 {
-            least = (lost, CounterSet::EMPTY);
+/// One side of the seat.
+struct Side<F> {
+    /// The free counters, by distance from the seat.
+    free: F,
+    /// The candidates that leave a gap here.
+    open: CounterSet,
+    /// Those of them whose gap is useless.
+    useless: CounterSet,
+}
+
+impl<F: Fn(usize) -> CounterSet> Side<F> {
+    #[inline]
+    fn look(free: F, candidates: CounterSet, useful_units: u8) -> Side<F> {
+        let open = candidates.and(free(0));
+        let useful = (1..usize::from(useful_units)).fold(open, |set, gap| set.and(free(gap)));
+        let useless = open.without(useful);
+        Side {
+            free,
+            open,
+            useless,
         }
-        if lost == least.0 {
-            least.1 = least.1.or(CounterSet::only(counter));
+    }
+
+    /// The candidates by how many units are lost here, from none on.
+    #[inline]
+    fn losing(&self, candidates: CounterSet, useful_units: u8) -> impl Iterator<Item = CounterSet> {
+        let none = candidates.without(self.useless);
+        let useless = candidates.and(self.useless);
+        let some = (1..usize::from(useful_units)).scan(useless, |longer, gap| {
+            let losing = longer.without((self.free)(gap));
+            *longer = longer.without(losing);
+            Some(losing)
+        });
+        std::iter::once(none).chain(some)
+    }
+}
+
+/// The candidates on which the useless gaps of both sides together are smallest, if something is
+/// lost on all of them.
+#[cold]
+fn losing_least(
+    free: impl Fn(usize) -> CounterSet + Copy,
+    start: usize,
+    end: usize,
+    candidates: CounterSet,
+    useful_units: u8,
+) -> CounterSet {
+    let (before, after) = sides(free, start, end, candidates, useful_units);
+    let mut least = (usize::MAX, CounterSet::EMPTY);
+    for (lost_before, some) in before.losing(candidates, useful_units).enumerate() {
+        for (lost_after, both) in after.losing(some, useful_units).enumerate() {
+            let lost = lost_before + lost_after;
+            if lost < least.0 && !both.is_empty() {
+                least = (lost, both);
+            } else if lost == least.0 {
+                least.1 = least.1.or(both);
+            }
         }
     }
     least.1
@@ -79,10 +118,10 @@ mod tests {
 
     /// Each line is a counter, `.` a free unit, `#` a taken one; the seat is units 4..6.
     fn chosen(useful_units: u8, counters: &[&str]) -> Option<u8> {
-        let free = |unit: u16| {
+        let free = |unit: usize| {
             let mut set = CounterSet::EMPTY;
             for (index, row) in counters.iter().enumerate() {
-                if row.as_bytes().get(usize::from(unit)) == Some(&b'.') {
+                if row.as_bytes().get(unit) == Some(&b'.') {
                     set = set.or(CounterSet::only(index as u8));
                 }
             }

@@ -14,6 +14,7 @@
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::ops::Range;
 use std::str::FromStr;
 
 use data_encoding::BASE64URL_NOPAD;
@@ -49,6 +50,12 @@ impl Seat {
         self.start.saturating_add(u16::from(self.units))
     }
 
+    /// The seat's units as places in the cells of its day.
+    pub fn span(self) -> Range<usize> {
+        let start = usize::from(self.start);
+        start..start + usize::from(self.units)
+    }
+
     pub fn overlaps(self, other: Seat) -> bool {
         self.key == other.key
             && self.counter == other.counter
@@ -59,7 +66,12 @@ impl Seat {
 
 /// Names a hold, and the booking that comes of it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ReservationId(u128);
+pub struct ReservationId {
+    /// Office to units.
+    address: u64,
+    /// Slot and random.
+    nonce: u64,
+}
 
 /// Number of random bits in an id.
 pub const ID_RANDOM_BITS: u32 = 48;
@@ -67,18 +79,17 @@ pub const ID_RANDOM_BITS: u32 = 48;
 impl ReservationId {
     /// The lower [`ID_RANDOM_BITS`] of `random` are used.
     pub fn new(seat: Seat, slot: u16, random: u64) -> ReservationId {
-        let address = (u128::from(seat.key.office) << 48)
-            | (u128::from(seat.key.day.0) << 32)
-            | (u128::from(seat.counter) << 24)
-            | (u128::from(seat.start) << 8)
-            | u128::from(seat.units);
-        let nonce =
-            (u128::from(slot) << ID_RANDOM_BITS) | u128::from(random & ((1 << ID_RANDOM_BITS) - 1));
-        ReservationId((address << 64) | nonce)
+        let address = (u64::from(seat.key.office) << 48)
+            | (u64::from(seat.key.day.0) << 32)
+            | (u64::from(seat.counter) << 24)
+            | (u64::from(seat.start) << 8)
+            | u64::from(seat.units);
+        let nonce = (u64::from(slot) << ID_RANDOM_BITS) | (random & ((1 << ID_RANDOM_BITS) - 1));
+        ReservationId { address, nonce }
     }
 
     pub fn seat(self) -> Seat {
-        let address = (self.0 >> 64) as u64;
+        let address = self.address;
         Seat {
             key: DayKey {
                 office: (address >> 48) as u16,
@@ -96,15 +107,20 @@ impl ReservationId {
 
     /// Where the reservation lies in its day's slab.
     pub fn slot(self) -> u16 {
-        (self.0 >> ID_RANDOM_BITS) as u16
+        (self.nonce >> ID_RANDOM_BITS) as u16
     }
 
     pub fn to_bytes(self) -> [u8; 16] {
-        self.0.to_be_bytes()
+        let number = u128::from(self.address) << 64 | u128::from(self.nonce);
+        number.to_be_bytes()
     }
 
     pub fn from_bytes(bytes: [u8; 16]) -> ReservationId {
-        ReservationId(u128::from_be_bytes(bytes))
+        let number = u128::from_be_bytes(bytes);
+        ReservationId {
+            address: (number >> 64) as u64,
+            nonce: number as u64,
+        }
     }
 
     /// The short reference for the visit, like `K7M-4QX`: unique among the bookings of an office's
@@ -112,7 +128,7 @@ impl ReservationId {
     pub fn code(self) -> String {
         // Letters and digits that nobody confuses when reading them aloud.
         const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-        let plain = (u64::from(self.slot()) << 15) | (self.0 as u64 & 0x7fff);
+        let plain = (u64::from(self.slot()) << 15) | (self.nonce & 0x7fff);
         // An odd factor permutes the 30-bit numbers, so neighbouring slots do not look alike.
         let mixed = plain.wrapping_mul(0x2545_f491) & 0x3fff_ffff;
         let mut code = String::with_capacity(7);

@@ -101,7 +101,7 @@ impl Engine {
 
 /// What stays at the origin of a booking that has moved.
 fn signpost(booking: &Reservation) -> Option<Reservation> {
-    let (State::Booked(contract, position) | State::Cancelled(contract, position)) = booking.state
+    let (State::Booked(contract, position) | State::Cancelled(contract, position)) = &booking.state
     else {
         return None;
     };
@@ -110,8 +110,8 @@ fn signpost(booking: &Reservation) -> Option<Reservation> {
         id: contract.origin,
         state: State::Moved {
             to: booking.id,
-            contract,
-            position,
+            contract: contract.clone(),
+            position: *position,
         },
         ..booking.clone()
     })

@@ -374,7 +374,7 @@ impl Twins {
             let state = self
                 .day
                 .reservation(place.id)
-                .map(|reservation| reservation.state);
+                .map(|reservation| &reservation.state);
             assert!(agree(place, state), "{:?} is {state:?}", place.stage);
         }
     }
@@ -414,7 +414,7 @@ impl Twins {
     }
 }
 
-fn agree(place: &Place, state: Option<State>) -> bool {
+fn agree(place: &Place, state: Option<&State>) -> bool {
     match (place.stage, state) {
         (Stage::Held, Some(State::Held(terms))) => {
             terms.deadline == place.deadline && terms.extended == place.extended

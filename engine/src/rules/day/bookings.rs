@@ -52,17 +52,19 @@ impl Day {
         secret: Digest,
         contract: Contract,
     ) -> Result<Begun<Confirmed>, HoldUse> {
-        if let Some(reservation) = self.slab.get(id)
+        let reservation = self.slab.get(id).ok_or(HoldUse::Gone)?;
+        if let State::Booked(before, position) = &reservation.state
             && reservation.secret == secret
-            && let State::Booked(before, position) = reservation.state
             && before.request == contract.request
             && !sings(Canary::RepetitionForgotten)
         {
-            return Ok(Begun::Before(self.confirmed(reservation, before), position));
+            let before = self.confirmed(reservation, **before);
+            return Ok(Begun::Before(before, *position));
         }
-        let terms = *self.held(now, id, secret)?;
-        let reservation = self.change(id, State::Confirming(terms, contract));
-        Ok(Begun::Now(self.confirmed(&reservation, contract)))
+        let terms = reservation.usable(now, secret)?;
+        let confirmed = self.confirmed(reservation, contract);
+        self.change(id, State::Confirming(terms, Box::new(contract)));
+        Ok(Begun::Now(confirmed))
     }
 
     /// The ledger has the booking.
@@ -98,7 +100,7 @@ impl Day {
         manage: Digest,
     ) -> Result<(Confirmed, State), BookingRefusal> {
         let reservation = self.slab.get(id).ok_or(BookingRefusal::Unknown)?;
-        let contract = match reservation.state {
+        let contract = match &reservation.state {
             State::Booked(contract, _)
             | State::Cancelling(contract, _)
             | State::Moving(contract, _)
@@ -109,10 +111,11 @@ impl Day {
         if contract.manage != manage {
             return Err(BookingRefusal::Unknown);
         }
-        if let State::Moved { to, .. } = reservation.state {
-            return Err(BookingRefusal::MovedTo(to));
+        if let State::Moved { to, .. } = &reservation.state {
+            return Err(BookingRefusal::MovedTo(*to));
         }
-        Ok((self.confirmed(reservation, contract), reservation.state))
+        let confirmed = self.confirmed(reservation, **contract);
+        Ok((confirmed, reservation.state.clone()))
     }
 
     /// Marks a booking as on its way to being cancelled.
@@ -127,13 +130,9 @@ impl Day {
         let (mut confirmed, state) = self.booking(id, manage)?;
         match state {
             State::Booked(contract, position) => {
-                let contract = Contract {
-                    sequence: contract.sequence + 1,
-                    ..contract
-                };
                 // The sequence rises only if the ledger agrees; until then the old one is kept.
-                self.change(id, State::Cancelling(confirmed.contract, position));
-                confirmed.contract = contract;
+                self.change(id, State::Cancelling(contract, position));
+                confirmed.contract.sequence += 1;
                 if sings(Canary::FreedBeforeDurable) {
                     self.give_back(id.seat());
                 }
@@ -146,18 +145,16 @@ impl Day {
 
     /// The ledger has the cancellation: the seat is free.
     pub fn cancel_durable(&mut self, id: ReservationId, position: Position) {
-        let State::Cancelling(contract, _) = self.state(id) else {
+        let State::Cancelling(mut contract, _) = self.state(id) else {
             panic!("only what is cancelling becomes cancelled: {id:?}");
         };
-        let contract = Contract {
-            sequence: contract.sequence + 1,
-            ..contract
-        };
+        let origin = contract.origin;
+        contract.sequence += 1;
         self.change(id, State::Cancelled(contract, position));
         if !sings(Canary::FreedBeforeDurable) {
             self.give_back(id.seat());
         }
-        if contract.origin == id {
+        if origin == id {
             self.slab.end(id);
         }
     }
@@ -231,15 +228,13 @@ impl Day {
     }
 
     fn state(&self, id: ReservationId) -> State {
-        self.slab
-            .get(id)
-            .expect("what waits for the ledger is never forgotten")
-            .state
+        let reservation = self.slab.get(id);
+        let reservation = reservation.expect("what waits for the ledger is never forgotten");
+        reservation.state.clone()
     }
 
-    fn change(&mut self, id: ReservationId, state: State) -> Reservation {
-        let reservation = self.slab.get_mut(id).expect("the caller has just found it");
-        reservation.state = state;
-        reservation.clone()
+    fn change(&mut self, id: ReservationId, state: State) {
+        let reservation = self.slab.get_mut(id);
+        reservation.expect("the caller has just found it").state = state;
     }
 }

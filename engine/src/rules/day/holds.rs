@@ -1,4 +1,8 @@
 //! Hold, extend, release, expire.
+//!
+//! Hold and release run under the lock that everybody wants. They are inlined into whoever has it,
+//! down to the cells: a lock is let go only when every write before it has arrived, and what stays
+//! in registers need not be waited for.
 
 use super::{Day, HoldTerms, Reservation, State};
 use crate::canary::{Canary, sings};
@@ -66,6 +70,7 @@ impl Day {
     ///
     /// # Errors
     /// [`HoldRefusal`]; the day is unchanged.
+    #[inline(always)]
     pub fn hold(&mut self, now: UnixMillis, ask: &Ask) -> Result<ReservationId, HoldRefusal> {
         self.release_waves(now);
         let start = self.plan.unit_at(ask.start).ok_or(HoldRefusal::OffGrid)?;
@@ -81,33 +86,31 @@ impl Day {
             return Err(HoldRefusal::Closed);
         }
         let (channel, counter) = self
-            .choose(start, end, ask)
+            .choose(ask.channel, start, end, ask.need.counters)
             .ok_or_else(|| self.why_not(start, end, ask))?;
 
-        self.slab.make_room();
-        let slot = self.slab.next_slot().ok_or(HoldRefusal::Full)?;
         let seat = Seat {
             key: self.key,
             counter,
             start,
             units: ask.need.units,
         };
-        let id = ReservationId::new(seat, slot, ask.random);
         let terms = HoldTerms {
             deadline: ask.deadline,
             extended: false,
         };
-        let last = u8::from(sings(Canary::DoubleHold) && seat.units > 1);
-        self.take(Seat {
-            units: seat.units - last,
-            ..seat
-        });
-        self.slab.insert(Reservation {
-            id,
+        let id = self.slab.insert_with(|slot| Reservation {
+            id: ReservationId::new(seat, slot, ask.random),
             services: ask.need.services,
             channel,
             secret: ask.secret,
             state: State::Held(terms),
+        });
+        let id = id.ok_or(HoldRefusal::Full)?;
+        let last = u8::from(sings(Canary::DoubleHold) && seat.units > 1);
+        self.take(Seat {
+            units: seat.units - last,
+            ..seat
         });
         Ok(id)
     }
@@ -123,31 +126,35 @@ impl Day {
         secret: Digest,
         by: Millis,
     ) -> Result<UnixMillis, ExtendRefusal> {
-        let terms = self
-            .held(now, id, secret)
-            .map_err(ExtendRefusal::Unusable)?;
+        let gone = ExtendRefusal::Unusable(HoldUse::Gone);
+        let hold = self.slab.get_mut(id).ok_or(gone)?;
+        let usable = hold.usable(now, secret);
+        let terms = usable.map_err(ExtendRefusal::Unusable)?;
         if terms.extended {
             return Err(ExtendRefusal::AlreadyExtended);
         }
-        *terms = HoldTerms {
-            deadline: terms.deadline + by,
+        let deadline = terms.deadline + by;
+        hold.state = State::Held(HoldTerms {
+            deadline,
             extended: true,
-        };
-        Ok(terms.deadline)
+        });
+        Ok(deadline)
     }
 
     /// Gives a held seat back.
     ///
     /// # Errors
     /// [`HoldUse`]; the day is unchanged.
+    #[inline(always)]
     pub fn release(
         &mut self,
         now: UnixMillis,
         id: ReservationId,
         secret: Digest,
     ) -> Result<(), HoldUse> {
-        self.held(now, id, secret)?;
-        self.end_hold(id);
+        let check = |hold: &Reservation| hold.usable(now, secret).map(|_| ());
+        self.slab.remove_if(id, HoldUse::Gone, check)?;
+        self.give_back(id.seat());
         Ok(())
     }
 
@@ -155,7 +162,7 @@ impl Day {
     /// that is not due, or is about to be confirmed, stays. Returns whether the seat became free,
     /// or else when to look again.
     pub fn expire(&mut self, now: UnixMillis, id: ReservationId) -> Expiry {
-        match self.slab.get(id).map(|reservation| reservation.state) {
+        match self.slab.get(id).map(|reservation| &reservation.state) {
             Some(State::Held(terms)) if terms.deadline <= now || sings(Canary::EarlyExpiry) => {
                 self.end_hold(id);
                 Expiry::Freed
@@ -208,44 +215,25 @@ impl Day {
 
     #[inline]
     fn end_hold(&mut self, id: ReservationId) {
-        self.give_back(id.seat());
         self.slab.remove(id);
-    }
-
-    /// The terms of a hold that may be used now with this secret.
-    pub(super) fn held(
-        &mut self,
-        now: UnixMillis,
-        id: ReservationId,
-        secret: Digest,
-    ) -> Result<&mut HoldTerms, HoldUse> {
-        let reservation = self.slab.get_mut(id).ok_or(HoldUse::Gone)?;
-        // A signpost that came back from the ledger no longer knows the secret of its hold.
-        if matches!(reservation.state, State::Moved { .. }) {
-            return Err(HoldUse::Spent);
-        }
-        if reservation.secret != secret {
-            return Err(HoldUse::Foreign);
-        }
-        match &mut reservation.state {
-            State::Held(terms) if now < terms.deadline || sings(Canary::DeadlineIgnored) => {
-                Ok(terms)
-            }
-            State::Held(_) => Err(HoldUse::Gone),
-            State::Confirming(..) => Err(HoldUse::Pending),
-            _ => Err(HoldUse::Spent),
-        }
+        self.give_back(id.seat());
     }
 
     /// The counter that takes the seat, and from whose capacity.
-    fn choose(&self, start: u16, end: u16, ask: &Ask) -> Option<(Channel, u8)> {
-        self.choose_from(ask.channel, start, end, ask.need.counters)
-            .or_else(|| {
-                // A channel whose own quota is used up competes with everybody.
-                let counters = ask.need.counters;
-                (ask.channel != Channel::Public)
-                    .then(|| self.choose_from(Channel::Public, start, end, counters))?
-            })
+    #[inline]
+    fn choose(
+        &self,
+        channel: Channel,
+        start: u16,
+        end: u16,
+        qualified: CounterSet,
+    ) -> Option<(Channel, u8)> {
+        let choose_from = |channel| self.choose_from(channel, start, end, qualified);
+        match channel {
+            Channel::Public => choose_from(channel),
+            // A channel whose own quota is used up competes with everybody.
+            _ => choose_from(channel).or_else(|| choose_from(Channel::Public)),
+        }
     }
 
     #[inline]
@@ -256,7 +244,8 @@ impl Day {
         end: u16,
         qualified: CounterSet,
     ) -> Option<(Channel, u8)> {
-        let free = |unit: u16| self.free(channel, unit);
+        let (start, end) = (usize::from(start), usize::from(end));
+        let free = move |unit| self.free(channel, unit);
         let candidates = (start..end).fold(qualified, |set, unit| set.and(free(unit)));
         let counter = best_fit(free, start, end, candidates, self.plan.useful_units)?;
         Some((channel, counter))
@@ -296,6 +285,28 @@ impl Day {
         match needed.and_then(|count| waves.get(count.checked_sub(1)?)) {
             Some(wave) => HoldRefusal::Sealed { until: wave.at },
             None => HoldRefusal::Taken,
+        }
+    }
+}
+
+impl Reservation {
+    /// The terms of a hold that may be used now with this secret.
+    #[inline]
+    pub(super) fn usable(&self, now: UnixMillis, secret: Digest) -> Result<HoldTerms, HoldUse> {
+        // A signpost that came back from the ledger no longer knows the secret of its hold.
+        if matches!(self.state, State::Moved { .. }) {
+            return Err(HoldUse::Spent);
+        }
+        if self.secret != secret {
+            return Err(HoldUse::Foreign);
+        }
+        match &self.state {
+            State::Held(terms) if now < terms.deadline || sings(Canary::DeadlineIgnored) => {
+                Ok(*terms)
+            }
+            State::Held(_) => Err(HoldUse::Gone),
+            State::Confirming(..) => Err(HoldUse::Pending),
+            _ => Err(HoldUse::Spent),
         }
     }
 }

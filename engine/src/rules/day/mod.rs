@@ -18,7 +18,7 @@ mod bookings;
 mod holds;
 mod slab;
 
-use super::calendar::{Cells, DayPlan, PlannedWave, no_cells};
+use super::calendar::{Cells, DayPlan, PlannedWave, UNITS_MAX};
 use super::catalogue::Channel;
 use super::cells::{COUNTERS_MAX, CounterSet};
 use super::ids::{DayKey, Digest, ReservationId, Seat};
@@ -37,10 +37,11 @@ pub struct Day {
     key: DayKey,
     plan: DayPlan,
     /// By [`Channel`] and unit: the counters that it may book, taken or not. Disjoint.
-    bookable: [Cells; 3],
-    /// By unit. Apart from what is bookable, because only this changes with every hold: few cache
-    /// lines travel between the cores, and the others can be kept by all of them.
-    taken: Cells,
+    bookable: [DayCells; 3],
+    /// By unit: the counters that nobody has taken, open or not. Apart from what is bookable,
+    /// because only this changes with every hold: few cache lines travel between the cores, and
+    /// the others can be kept by all of them.
+    vacant: DayCells,
     /// How many of the plan's waves are released.
     waves_released: usize,
     /// When the next wave is released; the end of time if there is none.
@@ -49,6 +50,13 @@ pub struct Day {
     /// Rises with everything that can change what is bookable.
     changes: u64,
 }
+
+/// Sets of counters by unit, in place and as long as the longest day, so that finding the cells of
+/// a start needs neither a pointer nor a length. A shorter day leaves the rest as it is made.
+type DayCells = [CounterSet; UNITS_MAX as usize];
+
+const NO_CELLS: DayCells = [CounterSet::EMPTY; UNITS_MAX as usize];
+const ALL_CELLS: DayCells = [CounterSet::ALL; UNITS_MAX as usize];
 
 /// Somebody's right to a seat.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,24 +69,25 @@ pub struct Reservation {
     pub state: State,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Contracts are boxed, so that what the many holds fill is two cache lines and not three.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State {
     Held(HoldTerms),
-    Confirming(HoldTerms, Contract),
-    Booked(Contract, Position),
-    Cancelling(Contract, Position),
-    Moving(Contract, Position),
-    Cancelled(Contract, Position),
+    Confirming(HoldTerms, Box<Contract>),
+    Booked(Box<Contract>, Position),
+    Cancelling(Box<Contract>, Position),
+    Moving(Box<Contract>, Position),
+    Cancelled(Box<Contract>, Position),
     Moved {
         to: ReservationId,
-        contract: Contract,
+        contract: Box<Contract>,
         position: Position,
     },
 }
 
 impl State {
     /// Whether the reservation takes its seat.
-    pub fn occupies(self) -> bool {
+    pub fn occupies(&self) -> bool {
         !matches!(self, State::Cancelled(..) | State::Moved { .. })
     }
 }
@@ -128,8 +137,8 @@ impl Day {
     pub fn new(key: DayKey, plan: DayPlan) -> Day {
         let mut day = Day {
             key,
-            bookable: Channel::EACH.map(|_| no_cells(plan.units)),
-            taken: no_cells(plan.units),
+            bookable: [NO_CELLS; 3],
+            vacant: ALL_CELLS,
             plan,
             waves_released: 0,
             next_release: END_OF_TIME,
@@ -200,13 +209,13 @@ impl Day {
             seat.key, self.key,
             "a reservation is restored to its own day"
         );
-        let inside = seat.counter < COUNTERS_MAX && usize::from(seat.end()) <= self.taken.len();
+        let inside = seat.counter < COUNTERS_MAX && seat.end() <= self.plan.units;
         if reservation.state.occupies() && (!inside || !self.is_vacant(seat)) {
             return Err(Overlap);
         }
         let occupies = reservation.state.occupies();
         let ended = matches!(
-            reservation.state,
+            &reservation.state,
             State::Cancelled(contract, _) if contract.origin == reservation.id
         );
         let id = reservation.id;
@@ -270,10 +279,8 @@ impl Day {
     /// By unit, the qualified counters that are free from there for the whole need. Doubling the
     /// length that is known free takes log k passes.
     fn runs(&self, channel: Channel, need: &Need) -> Vec<CounterSet> {
-        let cells = self.bookable[channel as usize].iter().zip(&self.taken);
-        let mut runs: Vec<CounterSet> = cells
-            .map(|(bookable, taken)| bookable.without(*taken).and(need.counters))
-            .collect();
+        let free = (0..usize::from(self.plan.units)).map(|unit| self.free(channel, unit));
+        let mut runs: Vec<CounterSet> = free.map(|free| free.and(need.counters)).collect();
         let wanted = usize::from(need.units);
         let mut known = 1;
         while known < wanted {
@@ -293,7 +300,7 @@ impl Day {
     /// # Panics
     /// When what is taken is not exactly what live reservations take: an invariant is broken.
     pub fn audit(&self) -> Audit {
-        let mut taken = no_cells(self.plan.units);
+        let mut vacant = ALL_CELLS;
         let mut audit = Audit::default();
         for reservation in self
             .slab
@@ -302,21 +309,21 @@ impl Day {
         {
             let seat = reservation.id.seat();
             let counter = CounterSet::only(seat.counter);
-            for cell in &mut taken[usize::from(seat.start)..usize::from(seat.end())] {
+            for cell in &mut vacant[seat.span()] {
                 assert!(
-                    cell.and(counter).is_empty(),
+                    cell.contains(seat.counter),
                     "one seat, two reservations: {seat:?}"
                 );
-                *cell = cell.or(counter);
+                *cell = cell.without(counter);
             }
             match reservation.state {
                 State::Held(_) => audit.held += u32::from(seat.units),
                 _ => audit.booked += u32::from(seat.units),
             }
         }
-        assert_eq!(self.taken, taken, "taken cells and reservations disagree");
+        assert_eq!(self.vacant, vacant, "taken cells and reservations disagree");
         for channel in Channel::EACH {
-            let free = (0..self.plan.units).map(|unit| self.free(channel, unit).len());
+            let free = (0..usize::from(self.plan.units)).map(|unit| self.free(channel, unit).len());
             audit.free += free.map(u32::from).sum::<u32>();
         }
         audit
@@ -365,39 +372,41 @@ impl Day {
 
     /// The counters that a channel may book and nobody has taken; none outside the day.
     #[inline]
-    fn free(&self, channel: Channel, unit: u16) -> CounterSet {
-        let (bookable, taken) = (&self.bookable[channel as usize], &self.taken);
-        match usize::from(unit) {
-            unit if unit < bookable.len().min(taken.len()) => bookable[unit].without(taken[unit]),
+    fn free(&self, channel: Channel, unit: usize) -> CounterSet {
+        match (
+            self.bookable[channel as usize].get(unit),
+            self.vacant.get(unit),
+        ) {
+            (Some(bookable), Some(vacant)) => bookable.and(*vacant),
             _ => CounterSet::EMPTY,
         }
     }
 
     fn is_vacant(&self, seat: Seat) -> bool {
-        let span = &self.taken[usize::from(seat.start)..usize::from(seat.end())];
-        span.iter().all(|taken| !taken.contains(seat.counter))
+        self.vacant[seat.span()]
+            .iter()
+            .all(|vacant| vacant.contains(seat.counter))
     }
 
-    #[inline]
+    #[inline(always)]
     fn take(&mut self, seat: Seat) {
         let counter = CounterSet::only(seat.counter);
-        for taken in &mut self.taken[usize::from(seat.start)..usize::from(seat.end())] {
-            assert!(taken.and(counter).is_empty(), "a seat is given out once");
-            *taken = taken.or(counter);
+        for vacant in &mut self.vacant[seat.span()] {
+            assert!(!vacant.and(counter).is_empty(), "a seat is given out once");
+            *vacant = vacant.without(counter);
         }
         self.changes += 1;
     }
 
-    #[inline]
+    #[inline(always)]
     fn give_back(&mut self, seat: Seat) {
         let counter = CounterSet::only(seat.counter);
-        for taken in &mut self.taken[usize::from(seat.start)..usize::from(seat.end())] {
-            assert_eq!(
-                taken.and(counter),
-                counter,
+        for vacant in &mut self.vacant[seat.span()] {
+            assert!(
+                vacant.and(counter).is_empty(),
                 "only a taken seat is given back"
             );
-            *taken = taken.without(counter);
+            *vacant = vacant.or(counter);
         }
         self.changes += 1;
     }

@@ -11,6 +11,7 @@ pub const RESERVATIONS_MAX: u16 = 32_768;
 #[derive(Debug, Default)]
 pub(super) struct Slab {
     slots: Vec<Option<Reservation>>,
+    /// All that are empty, and some that were filled by a restart: whoever takes one looks.
     vacant: Vec<u16>,
     /// Cancelled bookings, oldest first. They are remembered until the day is full, so that
     /// booking and cancelling in a loop cannot close a day.
@@ -18,29 +19,37 @@ pub(super) struct Slab {
 }
 
 impl Slab {
-    /// The slot that the next insertion takes; None when the day is full.
-    pub(super) fn next_slot(&self) -> Option<u16> {
-        if let Some(slot) = self.vacant.last() {
-            return Some(*slot);
-        }
-        u16::try_from(self.slots.len())
-            .ok()
-            .filter(|slot| *slot < RESERVATIONS_MAX)
+    /// Puts a reservation into a vacant slot, of which its id is made. None when the day is full.
+    #[inline]
+    pub(super) fn insert_with(
+        &mut self,
+        make: impl FnOnce(u16) -> Reservation,
+    ) -> Option<ReservationId> {
+        let slot = loop {
+            match self.vacant.pop() {
+                Some(slot) if self.slots[usize::from(slot)].is_none() => break slot,
+                Some(_restored) => {}
+                None => break self.make_room()?,
+            }
+        };
+        let reservation = make(slot);
+        let id = reservation.id;
+        assert_eq!(id.slot(), slot, "an id names the slot it was made for");
+        self.slots[usize::from(slot)] = Some(reservation);
+        Some(id)
     }
 
-    /// Puts a reservation into the slot that its id names, which [`Self::next_slot`] has given.
-    /// Inlined, so that it is written where it stays and not copied there.
-    #[inline(always)]
-    pub(super) fn insert(&mut self, reservation: Reservation) {
-        let slot = reservation.id.slot();
-        match self.vacant.pop() {
-            Some(vacant) => assert_eq!(vacant, slot, "an id names the slot it was made for"),
-            None => {
-                assert_eq!(self.slots.len(), usize::from(slot), "the slab grows by one");
-                self.slots.push(None);
-            }
+    /// A slot more, or that of the oldest ended reservation if there can be no more.
+    #[cold]
+    fn make_room(&mut self) -> Option<u16> {
+        let next = u16::try_from(self.slots.len()).ok();
+        if let Some(next) = next.filter(|slot| *slot < RESERVATIONS_MAX) {
+            self.slots.push(None);
+            return Some(next);
         }
-        self.slots[usize::from(slot)] = Some(reservation);
+        let oldest = self.ended.pop_front()?;
+        self.remove(oldest);
+        self.vacant.pop()
     }
 
     /// Puts a reservation back where it was before a restart.
@@ -61,22 +70,12 @@ impl Slab {
             Some(empty @ None) => *empty = Some(reservation),
             _ => return Err(Overlap),
         }
-        self.vacant.retain(|vacant| *vacant != slot);
         Ok(())
     }
 
     /// Notes that a reservation needs to be remembered no longer than there is room.
     pub(super) fn end(&mut self, id: ReservationId) {
         self.ended.push_back(id);
-    }
-
-    /// Forgets the oldest ended reservation if there is no slot left.
-    pub(super) fn make_room(&mut self) {
-        if self.next_slot().is_none()
-            && let Some(id) = self.ended.pop_front()
-        {
-            self.remove(id);
-        }
     }
 
     pub(super) fn get(&self, id: ReservationId) -> Option<&Reservation> {
@@ -91,14 +90,30 @@ impl Slab {
 
     /// Takes out a reservation of which nothing needs to be remembered.
     pub(super) fn remove(&mut self, id: ReservationId) {
-        if let Some(place) = self.slots.get_mut(usize::from(id.slot()))
-            && place
-                .as_ref()
-                .is_some_and(|reservation| reservation.id == id)
-        {
-            *place = None;
-            self.vacant.push(id.slot());
+        let _ = self.remove_if(id, (), |_| Ok(()));
+    }
+
+    /// Takes out a reservation if `check` lets it go.
+    ///
+    /// # Errors
+    /// `gone` when there is none with this id, and what `check` says; the slab is unchanged.
+    #[inline]
+    pub(super) fn remove_if<E>(
+        &mut self,
+        id: ReservationId,
+        gone: E,
+        check: impl FnOnce(&Reservation) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let Some(place) = self.slots.get_mut(usize::from(id.slot())) else {
+            return Err(gone);
+        };
+        match place {
+            Some(found) if found.id == id => check(found)?,
+            _ => return Err(gone),
         }
+        *place = None;
+        self.vacant.push(id.slot());
+        Ok(())
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Reservation> {

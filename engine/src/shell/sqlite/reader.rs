@@ -33,7 +33,7 @@ pub(super) fn read(connection: &Connection, now: UnixMillis) -> rusqlite::Result
         if let Some(key) = row.get::<_, Option<[u8; 16]>>(10)? {
             stored.idempotency_keys.push(RememberedKey {
                 key: Digest(key),
-                request: contract(booking.state).map_or_else(Digest::default, |it| it.request),
+                request: contract(&booking.state).map_or_else(Digest::default, |it| it.request),
                 at: UnixMillis(row.get(11)?),
             });
         }
@@ -55,7 +55,7 @@ fn days_to_epoch() -> i64 {
     )
 }
 
-fn contract(state: State) -> Option<Contract> {
+fn contract(state: &State) -> Option<&Contract> {
     match state {
         State::Booked(contract, _) | State::Cancelled(contract, _) => Some(contract),
         _ => None,
@@ -63,12 +63,12 @@ fn contract(state: State) -> Option<Contract> {
 }
 
 fn booking(row: &Row<'_>) -> rusqlite::Result<Reservation> {
-    let contract = Contract {
+    let contract = Box::new(Contract {
         origin: ReservationId::from_bytes(row.get(0)?),
         sequence: row.get(5)?,
         manage: Digest(row.get(7)?),
         request: Digest(row.get(8)?),
-    };
+    });
     let position = Position(row.get(9)?);
     let cancelled = row.get_ref(2)?.as_str()? == "cancelled";
     Ok(Reservation {
