@@ -6,6 +6,8 @@ CONFIG ?= config/duesseldorf
 
 # Where built programs lie.
 TARGET = $${CARGO_TARGET_DIR:-target}
+# Other seeds for each commit, the same whenever it is tried.
+COMMIT = $$(( 0x$$(git rev-parse HEAD | cut -c 1-15) ))
 
 .PHONY: help run morning test check bench sim soak
 
@@ -43,8 +45,8 @@ test: check
 	PEOPLE=1000 SPEED=150 ./loadtest/morning.sh
 	$(TARGET)/release/morgenruh-loadtest soak --cycles 60
 	$(CARGO) build --profile sim --locked -p morgenruh-sim
-	$(TARGET)/sim/morgenruh-sim --seconds 30
-	$(TARGET)/sim/morgenruh-sim --canaries
+	$(TARGET)/sim/morgenruh-sim --from $(COMMIT) --seconds 30
+	$(TARGET)/sim/morgenruh-sim --from $(COMMIT) --canaries
 
 sim:
 	$(CARGO) build --profile sim --locked -p morgenruh-sim

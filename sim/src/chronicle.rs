@@ -24,6 +24,9 @@ pub enum Wish {
 struct Story {
     seat: Seat,
     deadline: i64,
+    /// When the clock had come to an earlier deadline, which was prolonged all the same: a crash
+    /// had brought the hold back, and the clock was set back.
+    was_due: Option<u64>,
     held: (u64, u64),
     wishes: [Asked; 3],
 }
@@ -51,14 +54,23 @@ impl Chronicle {
         self.stories.push(Story {
             seat,
             deadline,
+            was_due: None,
             held,
             wishes: [None; 3],
         });
     }
 
     pub fn prolonged(&mut self, claim: ClaimId, deadline: i64) {
+        let was_due = self.due(self.stories[claim].deadline);
         let story = &mut self.stories[claim];
+        story.was_due = story.was_due.or(was_due);
         story.deadline = story.deadline.max(deadline);
+    }
+
+    /// When a clock first showed this deadline.
+    fn due(&self, deadline: i64) -> Option<u64> {
+        let due = self.clock.partition_point(|(latest, _)| *latest < deadline);
+        self.clock.get(due).map(|(_, time)| *time)
     }
 
     pub fn asked(&mut self, claim: ClaimId, wish: Wish) {
@@ -135,10 +147,7 @@ impl Chronicle {
         for (act, wish) in acts.into_iter().zip(story.wishes) {
             calls.extend(wish.map(|(invoked, returned)| call(act, invoked, returned)));
         }
-        let due = self
-            .clock
-            .partition_point(|(latest, _)| *latest < story.deadline);
-        let due = self.clock.get(due).map(|(_, time)| *time);
+        let due = story.was_due.or_else(|| self.due(story.deadline));
         let first = self.crashes.partition_point(|(crash, _)| *crash < returned);
         let crashes = &self.crashes[first..];
         let lost = crashes.first().map(|(crash, _)| *crash);

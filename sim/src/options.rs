@@ -64,7 +64,7 @@ pub struct Options {
 /// Records that wait where the bounds are not what is tried: never so many.
 pub const QUEUE_MAX: usize = 1 << 10;
 /// Steps of a run.
-const STEPS: u32 = 2_000;
+const STEPS: u32 = 3_000;
 
 impl Options {
     pub fn draw(dice: &mut Rng) -> Options {
@@ -72,7 +72,7 @@ impl Options {
         let rare = |dice: &mut Rng, most: u32| if dice.bool() { dice.u32(1..=most) } else { 0 };
         let weights = vec![
             (Deed::Person, 1_000),
-            (Deed::Read, dice.u32(50..400)),
+            (Deed::Read, dice.u32(20..240)),
             (Deed::Tick, dice.u32(20..400)),
             (Deed::Turn, dice.u32(50..500)),
             (Deed::Drain, dice.u32(0..100)),

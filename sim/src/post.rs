@@ -1,6 +1,7 @@
 //! The way of an answer from the ledger's completion to whoever asked; a power failure cuts it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use morgenruh_engine::shell::engine::{Booking, ChangeError, ConfirmError};
 use parking_lot::Mutex;
@@ -31,6 +32,8 @@ struct Bag {
 #[derive(Clone, Default)]
 pub struct Post {
     bag: Arc<Mutex<Bag>>,
+    /// Whether there are letters, without the lock: it is asked in every step.
+    has_letters: Arc<AtomicBool>,
     disk: Disk,
 }
 
@@ -38,6 +41,7 @@ impl Post {
     pub fn new(disk: Disk) -> Post {
         Post {
             bag: Arc::default(),
+            has_letters: Arc::default(),
             disk,
         }
     }
@@ -53,6 +57,7 @@ impl Post {
         }
         bag.last_letters = bag.last_letters.map(|letters| letters - 1);
         bag.letters.push(letter);
+        self.has_letters.store(true, Ordering::Relaxed);
     }
 
     /// The power fails when one more than this many letters were sent.
@@ -61,6 +66,10 @@ impl Post {
     }
 
     pub fn deliver(&self) -> Vec<Letter> {
+        if !self.has_letters.load(Ordering::Relaxed) {
+            return Vec::new();
+        }
+        self.has_letters.store(false, Ordering::Relaxed);
         std::mem::take(&mut self.bag.lock().letters)
     }
 }

@@ -31,8 +31,9 @@ use crate::trace::Trace;
 const STRETCH_MAX: Millis = Millis::from_minutes(30);
 /// How far a run goes from its beginning: the visits stay ahead.
 const RUN_MAX: Millis = Millis::from_minutes(8 * 60);
-/// Steps between two looks at the engine's own books; what people see is judged in every step.
-const AUDIT_EVERY: u64 = 32;
+/// Steps between two looks at the engine's own books, at one day after the other; what people see
+/// is judged in every step.
+const AUDIT_EVERY: u64 = 128;
 /// Turns after which everything that was asked has been answered, when nothing goes wrong.
 const TURNS_MAX: usize = 4_096;
 
@@ -186,7 +187,8 @@ impl World {
             Deed::Tick | Deed::Turn => {}
         }
         if self.tally.steps.is_multiple_of(AUDIT_EVERY) {
-            self.audit();
+            let turn = (self.tally.steps / AUDIT_EVERY) as u16 % (self.options.town.offices * DAYS);
+            self.audit_day(turn / DAYS, turn % DAYS);
         }
         self.hear()
     }
@@ -429,9 +431,13 @@ impl World {
 
     fn audit(&self) {
         for (office, day) in self.days() {
-            if let Some(shard) = self.engine.shard(OfficeIndex(office), Town::date(day)) {
-                shard.decide(|day| day.audit());
-            }
+            self.audit_day(office, day);
+        }
+    }
+
+    fn audit_day(&self, office: u16, day: u16) {
+        if let Some(shard) = self.engine.shard(OfficeIndex(office), Town::date(day)) {
+            shard.decide(|day| day.audit());
         }
     }
 

@@ -327,6 +327,17 @@ fn a_clock_that_is_set_back_does_not_stop_expiry() {
     assert_eq!(hall.seats(EVENING, eight(TUESDAY)), 1);
 }
 
+/// Its deadline is over before it was ever filed: one look at the clock ends it.
+#[test]
+fn a_hold_made_while_the_clock_was_set_back_ends_in_time() {
+    let (hall, _) = hall(1);
+    hall.engine.tick(EVENING);
+    let earlier = EVENING + Millis(-2 * HOLD.0);
+    hall.hold(earlier, eight(TUESDAY)).unwrap();
+    hall.engine.tick(EVENING + Millis(500));
+    assert_eq!(hall.seats(EVENING, eight(TUESDAY)), 1);
+}
+
 /// An outage is not the citizen's fault: confirming is refused, the hold is kept and lives on,
 /// but not for ever.
 #[test]

@@ -131,6 +131,8 @@ pub struct Starts {
     pub changes: u64,
 }
 
+/// Room for the starts of most days, so that it is asked for once.
+const STARTS_EXPECTED: usize = 64;
 const END_OF_TIME: UnixMillis = UnixMillis(i64::MAX);
 
 impl Day {
@@ -237,7 +239,7 @@ impl Day {
     pub fn starts(&mut self, now: UnixMillis, channel: Channel, need: &Need) -> Starts {
         self.release_waves(now);
         let mut valid_until = self.next_release;
-        let mut starts = Vec::new();
+        let mut starts = Vec::with_capacity(STARTS_EXPECTED);
         let notice = self.notice(channel);
         let earliest = now + notice;
         let mut runs = self.runs(channel, need);

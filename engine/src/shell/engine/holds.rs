@@ -18,6 +18,9 @@ const STRETCH_AHEAD: Millis = Millis(5_000);
 /// By how much they are stretched each time.
 const STRETCH_STEP: Millis = Millis::from_minutes(2);
 
+/// When the clocks go forward.
+const SHORTEST_DAY: Millis = Millis::from_minutes(23 * 60);
+
 /// Somebody asks for a seat at an office.
 #[derive(Clone, Copy, Debug)]
 pub struct HoldAsk {
@@ -51,16 +54,18 @@ impl Engine {
     pub fn hold(&self, now: UnixMillis, ask: &HoldAsk) -> Result<HoldView, HoldError> {
         let office = self.catalogue.office(ask.office);
         let date = self.date_of(ask.start);
-        let last = self.horizon(now, office);
-        if date > last {
-            return Err(HoldError::BeyondHorizon { last });
+        let beyond = || HoldError::BeyondHorizon {
+            last: self.horizon(now, office),
+        };
+        // Counted in the shortest days there are, most starts need no calendar.
+        let near = Millis(SHORTEST_DAY.0 * i64::from(office.horizon_days));
+        if ask.start - now > near && date > self.horizon(now, office) {
+            return Err(beyond());
         }
         if ask.start <= now {
             return Err(HoldError::Refused(HoldRefusal::Past));
         }
-        let shard = self
-            .shard(ask.office, date)
-            .ok_or(HoldError::BeyondHorizon { last })?;
+        let shard = self.shard(ask.office, date).ok_or_else(beyond)?;
         let deadline = now + Millis::from_minutes(u32::from(office.hold_minutes));
         let mut day = shard.lock();
         let id = day
