@@ -294,7 +294,7 @@ impl Oracle {
                     self.cells[cell].push(id);
                 }
             } else {
-                // Over for now; but the clock can be set back before another crash.
+                // Kept: the clock can be set back before another crash, and then it counts again.
                 self.ended.push(id);
             }
         }
