@@ -1,5 +1,8 @@
 //! What somebody needs of an office: services and quantities, and what that means in units.
 
+use std::fmt;
+use std::str::FromStr;
+
 use super::calendar::UNIT_MINUTES;
 use super::catalogue::{Catalogue, Office, ServiceIndex};
 use super::cells::CounterSet;
@@ -40,6 +43,36 @@ impl Services {
             .take(len)
     }
 }
+
+/// `number:quantity`, comma separated: how records and tables keep it.
+impl fmt::Display for Services {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (position, (number, quantity)) in self.iter().enumerate() {
+            let comma = if position > 0 { "," } else { "" };
+            write!(f, "{comma}{number}:{quantity}")?;
+        }
+        Ok(())
+    }
+}
+
+/// The opposite of the above; refuses what is not of that form.
+impl FromStr for Services {
+    type Err = MalformedServices;
+
+    fn from_str(text: &str) -> Result<Services, MalformedServices> {
+        let items = text.split(',').filter(|item| !item.is_empty());
+        let item = |item: &str| {
+            let (number, quantity) = item.split_once(':')?;
+            Some((number.parse().ok()?, quantity.parse().ok()?))
+        };
+        let items: Option<Vec<(u16, u8)>> = items.map(item).collect();
+        items.and_then(Services::collect).ok_or(MalformedServices)
+    }
+}
+
+/// The text is not services with quantities.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MalformedServices;
 
 /// A need as one office sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -1,8 +1,11 @@
 //! What surrounds the rules: locks, deadlines, the ledger, recovery.
 
+pub mod backlog;
 pub mod directory;
+pub mod drain;
 pub mod engine;
 pub mod ledger;
+pub mod record_text;
 pub mod recovery;
 pub mod scribe;
 pub mod shard;

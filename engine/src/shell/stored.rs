@@ -1,13 +1,15 @@
 //! What a ledger remembers, whatever it is kept in.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
+use super::drain::Placed;
 use crate::rules::day::{HoldTerms, Reservation, State};
 use crate::rules::ids::{Digest, ReservationId};
+use crate::rules::record::{Booked, Confirmed, Contract, Fact, Position};
 use crate::rules::time::{Millis, UnixMillis};
 
 /// No hold lives longer: two hours, once extended, and four hours stretched by an outage.
-const HOLD_LIFE_MAX: Millis = Millis::from_minutes(8 * 60);
+pub const HOLD_LIFE_MAX: Millis = Millis::from_minutes(8 * 60);
 
 /// What was reserved when the ledger was last written.
 #[derive(Clone, Debug, Default)]
@@ -40,6 +42,151 @@ pub enum HoldFact {
     },
     /// It is over, or has become a booking, and so has the hold that a move has used.
     Ended(ReservationId, Option<ReservationId>),
+}
+
+impl HoldFact {
+    pub fn of(fact: &Fact) -> HoldFact {
+        match fact {
+            Fact::Held {
+                id,
+                services,
+                channel,
+                secret,
+                deadline,
+            } => {
+                let terms = HoldTerms {
+                    deadline: *deadline,
+                    extended: false,
+                };
+                let hold = Reservation {
+                    id: *id,
+                    services: *services,
+                    channel: *channel,
+                    secret: *secret,
+                    state: State::Held(terms),
+                };
+                HoldFact::Made(hold, terms)
+            }
+            Fact::Extended { id, deadline } | Fact::Stretched { id, deadline } => {
+                HoldFact::Prolonged {
+                    id: *id,
+                    deadline: *deadline,
+                    extended: matches!(fact, Fact::Extended { .. }),
+                }
+            }
+            Fact::Moved { from, to } => HoldFact::Ended(*from, Some(to.id)),
+            ended => HoldFact::Ended(ended.id(), None),
+        }
+    }
+}
+
+/// What a store has that is written behind its ledger, brought up to date by the ledger's tail.
+#[derive(Clone, Debug, Default)]
+pub struct Remembered {
+    /// Bookings from yesterday on, cancelled ones included, in any order.
+    pub bookings: Vec<Reservation>,
+    pub idempotency_keys: Vec<RememberedKey>,
+    /// At least those of the last [`HOLD_LIFE_MAX`], oldest first.
+    pub hold_facts: Vec<(UnixMillis, HoldFact)>,
+}
+
+impl Remembered {
+    /// Applies the facts that follow on the store's watermark.
+    pub fn follow(&mut self, tail: &[Placed]) {
+        let touched: HashSet<ReservationId> = tail
+            .iter()
+            .filter_map(|placed| origin(&placed.record.fact))
+            .collect();
+        let mut places: HashMap<ReservationId, usize> = HashMap::with_capacity(touched.len());
+        if !touched.is_empty() {
+            let origins = self.bookings.iter().map(|booking| match &booking.state {
+                State::Booked(contract, _) | State::Cancelled(contract, _) => contract.origin,
+                _ => booking.id,
+            });
+            let known = origins.enumerate().map(|(place, origin)| (origin, place));
+            places.extend(known.filter(|(origin, _)| touched.contains(origin)));
+        }
+        for Placed { position, record } in tail {
+            self.hold_facts
+                .push((record.at, HoldFact::of(&record.fact)));
+            if let Fact::Booked(booked) = &record.fact {
+                places.insert(booked.confirmed.contract.origin, self.bookings.len());
+                self.idempotency_keys
+                    .extend(remembered_key(record.at, booked));
+                self.bookings
+                    .push(reservation(&booked.confirmed, *position));
+            } else if let Some(place) = origin(&record.fact).and_then(|it| places.get(&it)) {
+                change(&mut self.bookings[*place], *position, &record.fact);
+            }
+        }
+    }
+
+    /// What there is to recover at this time.
+    pub fn into_stored(self, now: UnixMillis) -> Stored {
+        let newest_first = self.hold_facts.into_iter().rev();
+        let facts = newest_first.map(Ok::<_, std::convert::Infallible>);
+        let Ok(holds) = live_holds(facts, now);
+        let mut idempotency_keys = self.idempotency_keys;
+        idempotency_keys.sort_unstable_by_key(|known| known.at);
+        Stored {
+            bookings: self.bookings,
+            holds,
+            idempotency_keys,
+        }
+    }
+}
+
+/// The booking that a fact makes or changes.
+fn origin(fact: &Fact) -> Option<ReservationId> {
+    match fact {
+        Fact::Booked(booked) => Some(booked.confirmed.contract.origin),
+        Fact::Cancelled { origin, .. } => Some(*origin),
+        Fact::Moved { to, .. } => Some(to.contract.origin),
+        _ => None,
+    }
+}
+
+fn reservation(confirmed: &Confirmed, position: Position) -> Reservation {
+    Reservation {
+        id: confirmed.id,
+        services: confirmed.services,
+        channel: confirmed.channel,
+        secret: confirmed.secret,
+        state: State::Booked(Box::new(confirmed.contract), position),
+    }
+}
+
+fn remembered_key(at: UnixMillis, booked: &Booked) -> Option<RememberedKey> {
+    let request = booked.confirmed.contract.request;
+    booked
+        .idempotency_key
+        .map(|key| RememberedKey { key, request, at })
+}
+
+/// What a cancellation or a move makes of a booking. The request stays the one that made the
+/// booking: its repetition is recognised by it.
+fn change(booking: &mut Reservation, position: Position, fact: &Fact) {
+    let State::Booked(contract, _) = &booking.state else {
+        return;
+    };
+    match fact {
+        Fact::Cancelled { sequence, .. } => {
+            let contract = Contract {
+                sequence: *sequence,
+                ..**contract
+            };
+            booking.state = State::Cancelled(Box::new(contract), position);
+        }
+        Fact::Moved { to, .. } => {
+            let contract = Contract {
+                sequence: to.contract.sequence,
+                ..**contract
+            };
+            *booking = reservation(to, position);
+            booking.state = State::Booked(Box::new(contract), position);
+        }
+        _ => {}
+    }
 }
 
 /// The holds that were not seen to end, oldest first.

@@ -13,14 +13,14 @@ pub(super) use {
     dashmap::{DashMap, Entry},
     parking_lot::{Mutex, MutexGuard},
     std::sync::OnceLock,
-    std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, AtomicUsize, Ordering},
+    std::sync::atomic::{AtomicBool, AtomicI64, AtomicU16, AtomicU64, AtomicUsize, Ordering},
     std::thread,
 };
 
 #[cfg(feature = "shuttle")]
 pub(super) use {
     modelled::{OnceLock, channel},
-    shuttle::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, AtomicUsize, Ordering},
+    shuttle::sync::atomic::{AtomicBool, AtomicI64, AtomicU16, AtomicU64, AtomicUsize, Ordering},
     shuttle::thread,
     shuttle_dashmap::{DashMap, Entry},
     shuttle_parking_lot::{Mutex, MutexGuard},

@@ -5,6 +5,7 @@
 mod calendar;
 mod catalogue;
 mod day;
+mod drain;
 mod engine;
 mod ledger;
 mod life;

@@ -152,7 +152,7 @@ impl LedgerRow {
             self.reservation.to_bytes(),
             self.successor.map(ReservationId::to_bytes),
             self.channel,
-            self.services.map(services_text),
+            self.services.map(|services| services.to_string()),
             self.secret,
             self.deadline.map(|deadline| deadline.0),
         ])?;
@@ -188,7 +188,7 @@ fn insert_booking(
         booked.confirmed.start.0,
         booked.confirmed.end.0,
         booked.confirmed.channel as u8,
-        services_text(booked.confirmed.services),
+        booked.confirmed.services.to_string(),
         contract.sequence,
         booked.confirmed.secret.0,
         contract.manage.0,
@@ -237,7 +237,7 @@ fn move_booking(
         to.start.0,
         to.end.0,
         to.channel as u8,
-        services_text(to.services),
+        to.services.to_string(),
         to.contract.sequence,
         to.secret.0,
         position.0,
@@ -249,20 +249,6 @@ fn move_booking(
 fn local(zone: &TimeZone, instant: UnixMillis) -> String {
     let zoned = instant.to_jiff().to_zoned(zone.clone());
     zoned.strftime("%Y-%m-%d %H:%M %:z").to_string()
-}
-
-/// `number:quantity`, comma separated.
-fn services_text(services: Services) -> String {
-    let mut text = String::with_capacity(24);
-    for (number, quantity) in services.iter() {
-        if !text.is_empty() {
-            text.push(',');
-        }
-        text.push_str(&number.to_string());
-        text.push(':');
-        text.push_str(&quantity.to_string());
-    }
-    text
 }
 
 #[cfg(test)]

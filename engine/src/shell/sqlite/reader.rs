@@ -130,11 +130,7 @@ fn channel(number: u8) -> Channel {
         .unwrap_or(Channel::Public)
 }
 
-/// The opposite of the writer's `number:quantity`; what is not of that form is left out.
+/// What is not services with quantities counts as none: the seat matters more.
 fn services(text: &str) -> Services {
-    let items = text.split(',').filter_map(|item| {
-        let (number, quantity) = item.split_once(':')?;
-        Some((number.parse().ok()?, quantity.parse().ok()?))
-    });
-    Services::collect(items).unwrap_or_default()
+    text.parse().unwrap_or_default()
 }

@@ -1,0 +1,382 @@
+//! A record as one line of JSON: what a stream keeps, readable for people too.
+//!
+//! Ids are written as in the API, digests in hexadecimal digits, services as in the tables.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use data_encoding::HEXLOWER;
+use serde::{Deserialize, Serialize};
+
+use crate::rules::catalogue::Channel;
+use crate::rules::ids::{Digest, ReservationId};
+use crate::rules::need::Services;
+use crate::rules::record::{Booked, Confirmed, Contract, Fact, Person, Record};
+use crate::rules::time::UnixMillis;
+
+/// Why a line is not a record: the field, or what the JSON reader says.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a record that this program knows: {0}")]
+pub struct Unreadable(String);
+
+#[derive(Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line<'a> {
+    fact: Cow<'a, str>,
+    at: i64,
+    id: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    successor: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    origin: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    services: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    channel: Option<u8>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    deadline: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    start: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    end: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sequence: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    secret: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    manage: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    request: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    idempotency_key: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    person: Option<Visitor<'a>>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Visitor<'a> {
+    name: Cow<'a, str>,
+    email: Cow<'a, str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    phone: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    answers: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
+}
+
+/// The line of a record.
+pub fn write(at: UnixMillis, fact: &Fact) -> Vec<u8> {
+    let mut line = Line {
+        fact: fact.name().into(),
+        at: at.0,
+        id: fact.id().to_string(),
+        ..Line::default()
+    };
+    match fact {
+        Fact::Held {
+            services,
+            channel,
+            secret,
+            deadline,
+            ..
+        } => {
+            line.services = Some(services.to_string());
+            line.channel = Some(*channel as u8);
+            line.secret = Some(hex(*secret));
+            line.deadline = Some(deadline.0);
+        }
+        Fact::Extended { deadline, .. } | Fact::Stretched { deadline, .. } => {
+            line.deadline = Some(deadline.0);
+        }
+        Fact::Released { .. } | Fact::Expired { .. } => {}
+        Fact::Booked(booked) => {
+            line.confirmed(&booked.confirmed);
+            line.idempotency_key = booked.idempotency_key.map(hex);
+            line.person = Some(Visitor::of(&booked.person));
+        }
+        Fact::Cancelled {
+            origin, sequence, ..
+        } => {
+            line.origin = Some(origin.to_string());
+            line.sequence = Some(*sequence);
+        }
+        Fact::Moved { to, .. } => {
+            line.confirmed(to);
+            line.successor = Some(to.id.to_string());
+        }
+    }
+    serde_json::to_vec(&line).expect("numbers and texts are always JSON")
+}
+
+/// The record of a line.
+///
+/// # Errors
+/// [`Unreadable`]
+pub fn read(line: &[u8]) -> Result<Record, Unreadable> {
+    let line: Line<'_> =
+        serde_json::from_slice(line).map_err(|error| Unreadable(error.to_string()))?;
+    let at = UnixMillis(line.at);
+    let id = id("id", Some(&line.id))?;
+    let fact = match line.fact.as_ref() {
+        "held" => Fact::Held {
+            id,
+            services: line.services()?,
+            channel: line.channel()?,
+            secret: digest("secret", line.secret.as_deref())?,
+            deadline: line.deadline()?,
+        },
+        "extended" => Fact::Extended {
+            id,
+            deadline: line.deadline()?,
+        },
+        "stretched" => Fact::Stretched {
+            id,
+            deadline: line.deadline()?,
+        },
+        "released" => Fact::Released { id },
+        "expired" => Fact::Expired { id },
+        "booked" => Fact::Booked(Box::new(Booked {
+            confirmed: line.read_confirmed(id)?,
+            idempotency_key: line
+                .idempotency_key
+                .as_deref()
+                .map(|key| digest("idempotency_key", Some(key)))
+                .transpose()?,
+            person: line.person.ok_or_else(|| missing("person"))?.into_person(),
+        })),
+        "cancelled" => Fact::Cancelled {
+            id,
+            origin: line.origin()?,
+            sequence: line.sequence.ok_or_else(|| missing("sequence"))?,
+        },
+        "moved" => Fact::Moved {
+            from: id,
+            to: Box::new(line.read_confirmed(self::id("successor", line.successor.as_deref())?)?),
+        },
+        other => return Err(Unreadable(format!("fact {other:?}"))),
+    };
+    Ok(Record { at, fact })
+}
+
+impl Line<'_> {
+    fn confirmed(&mut self, confirmed: &Confirmed) {
+        let Confirmed {
+            services,
+            channel,
+            start,
+            end,
+            secret,
+            contract,
+            ..
+        } = confirmed;
+        self.services = Some(services.to_string());
+        self.channel = Some(*channel as u8);
+        self.start = Some(start.0);
+        self.end = Some(end.0);
+        self.secret = Some(hex(*secret));
+        self.origin = Some(contract.origin.to_string());
+        self.manage = Some(hex(contract.manage));
+        self.request = Some(hex(contract.request));
+        self.sequence = Some(contract.sequence);
+    }
+
+    fn read_confirmed(&self, id: ReservationId) -> Result<Confirmed, Unreadable> {
+        Ok(Confirmed {
+            id,
+            services: self.services()?,
+            channel: self.channel()?,
+            start: UnixMillis(self.start.ok_or_else(|| missing("start"))?),
+            end: UnixMillis(self.end.ok_or_else(|| missing("end"))?),
+            secret: digest("secret", self.secret.as_deref())?,
+            contract: Contract {
+                origin: self.origin()?,
+                manage: digest("manage", self.manage.as_deref())?,
+                request: digest("request", self.request.as_deref())?,
+                sequence: self.sequence.ok_or_else(|| missing("sequence"))?,
+            },
+        })
+    }
+
+    fn origin(&self) -> Result<ReservationId, Unreadable> {
+        id("origin", self.origin.as_deref())
+    }
+
+    fn services(&self) -> Result<Services, Unreadable> {
+        let services = self.services.as_deref().and_then(|it| it.parse().ok());
+        services.ok_or_else(|| missing("services"))
+    }
+
+    fn channel(&self) -> Result<Channel, Unreadable> {
+        let channel = self
+            .channel
+            .and_then(|number| Channel::EACH.get(usize::from(number)));
+        channel.copied().ok_or_else(|| missing("channel"))
+    }
+
+    fn deadline(&self) -> Result<UnixMillis, Unreadable> {
+        self.deadline
+            .map(UnixMillis)
+            .ok_or_else(|| missing("deadline"))
+    }
+}
+
+impl<'a> Visitor<'a> {
+    fn of(person: &'a Person) -> Visitor<'a> {
+        let answers = person.answers.iter();
+        Visitor {
+            name: Cow::from(&person.name),
+            email: Cow::from(&person.email),
+            phone: person.phone.as_ref().map(Cow::from),
+            answers: answers.map(|(q, a)| (Cow::from(q), Cow::from(a))).collect(),
+        }
+    }
+
+    fn into_person(self) -> Person {
+        let answers = self.answers.into_iter();
+        Person {
+            name: self.name.into_owned(),
+            email: self.email.into_owned(),
+            phone: self.phone.map(Cow::into_owned),
+            answers: answers
+                .map(|(question, answer)| (question.into_owned(), answer.into_owned()))
+                .collect(),
+        }
+    }
+}
+
+fn missing(field: &str) -> Unreadable {
+    Unreadable(format!("{field} is missing or wrong"))
+}
+
+fn hex(digest: Digest) -> String {
+    HEXLOWER.encode(&digest.0)
+}
+
+fn digest(field: &str, text: Option<&str>) -> Result<Digest, Unreadable> {
+    let bytes = text.and_then(|text| HEXLOWER.decode(text.as_bytes()).ok());
+    let bytes = bytes.and_then(|bytes| bytes.try_into().ok());
+    bytes.map(Digest).ok_or_else(|| missing(field))
+}
+
+fn id(field: &str, text: Option<&str>) -> Result<ReservationId, Unreadable> {
+    let id = text.and_then(|text| text.parse().ok());
+    id.ok_or_else(|| missing(field))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn digest(byte: u8) -> Digest {
+        Digest([byte; 16])
+    }
+
+    fn facts() -> Vec<Fact> {
+        let id = |byte| ReservationId::from_bytes([byte; 16]);
+        let services = Services::collect([(7, 2), (300, 1)]).unwrap();
+        let confirmed = Confirmed {
+            id: id(2),
+            services,
+            channel: Channel::WalkIn,
+            start: UnixMillis(1_796_122_800_000),
+            end: UnixMillis(1_796_123_700_000),
+            secret: digest(1),
+            contract: Contract {
+                origin: id(1),
+                manage: digest(2),
+                request: digest(3),
+                sequence: 4,
+            },
+        };
+        let person = Person {
+            name: "Zoë \"Z\" Müller\n".into(),
+            email: "zoe@example.org".into(),
+            phone: None,
+            answers: [("kennzeichen".into(), "D-Ö 1".into())].into(),
+        };
+        let deadline = UnixMillis(-1);
+        vec![
+            Fact::Held {
+                id: id(1),
+                services,
+                channel: Channel::CallCentre,
+                secret: digest(9),
+                deadline,
+            },
+            Fact::Extended {
+                id: id(1),
+                deadline,
+            },
+            Fact::Stretched {
+                id: id(1),
+                deadline,
+            },
+            Fact::Released { id: id(1) },
+            Fact::Expired { id: id(1) },
+            Fact::Booked(Box::new(Booked {
+                confirmed: confirmed.clone(),
+                person: person.clone(),
+                idempotency_key: Some(digest(5)),
+            })),
+            Fact::Booked(Box::new(Booked {
+                confirmed: confirmed.clone(),
+                person: Person {
+                    phone: Some("+49 211 1".into()),
+                    answers: BTreeMap::new(),
+                    ..person
+                },
+                idempotency_key: None,
+            })),
+            Fact::Cancelled {
+                id: id(2),
+                origin: id(1),
+                sequence: 5,
+            },
+            Fact::Moved {
+                from: id(1),
+                to: Box::new(confirmed),
+            },
+        ]
+    }
+
+    #[test]
+    fn every_record_survives_the_round_trip() {
+        for fact in facts() {
+            let at = UnixMillis(1_796_122_800_123);
+            let line = write(at, &fact);
+            let record = read(&line).unwrap();
+            assert_eq!(record.at, at);
+            assert_eq!(write(record.at, &record.fact), line);
+            let shape = |fact: &Fact| format!("{fact:?}");
+            assert_eq!(shape(&record.fact), shape(&fact));
+            if let (Fact::Booked(read), Fact::Booked(written)) = (&record.fact, &fact) {
+                assert_eq!(read.person, written.person);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_missing_or_unknown_is_named() {
+        for (line, complaint) in [
+            (
+                r#"{"fact":"held","at":1,"id":"x"}"#,
+                "id is missing or wrong",
+            ),
+            (r#"{"fact":"held","at":1}"#, "missing field `id`"),
+            (
+                r#"{"fact":"held","at":1,"id":"","more":1}"#,
+                "unknown field `more`",
+            ),
+        ] {
+            let told = read(line.as_bytes()).unwrap_err().to_string();
+            assert!(told.contains(complaint), "{told}");
+        }
+        let whole = String::from_utf8(write(UnixMillis(0), &facts()[5])).unwrap();
+        for (from, to) in [
+            ("\"services\":\"7:2", "\"services\":\"7"),
+            ("\"booked\"", "\"bocked\""),
+        ] {
+            assert!(read(whole.replace(from, to).as_bytes()).is_err(), "{to}");
+        }
+    }
+}
