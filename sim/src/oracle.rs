@@ -7,6 +7,8 @@
 //! that is denied, a seat refused that surely is free: each breaks an invariant of
 //! `docs/RELIABILITY.md`, which the error names.
 
+use std::ops::Range;
+
 use crate::town::{DAYS, FIRST_UNIT, Town, UNITS_MAX};
 
 /// An invariant that does not hold, in words.
@@ -115,8 +117,7 @@ impl Oracle {
     /// Somebody was given a hold.
     pub fn held(&mut self, now: i64, seat: Seat, deadline: i64) -> Result<ClaimId, Violation> {
         let id = self.claims.len();
-        let mut open = seat.start..seat.start + seat.units;
-        if !open.all(|unit| self.town.is_open(seat.counter, unit)) {
+        if !self.is_open(seat) {
             return violated("I6", format!("{seat:?} is not open"));
         }
         if self.is_sealed(self.latest, seat.day, seat.counter) {
@@ -339,16 +340,22 @@ impl Oracle {
         let (mut least, mut most) = (0, 0);
         for counter in 0..self.town.counters {
             let seat = Seat { counter, ..seat };
-            let mut units = seat.start..seat.start + seat.units;
-            if !units.all(|unit| self.town.is_open(counter, unit)) {
+            if !self.is_open(seat) {
                 continue;
             }
-            let mut claims = self.cells_of(seat).flat_map(|cell| &self.cells[cell]);
+            let (mut claimed, mut taken) = (false, false);
+            for claim in self.cells[self.cells_of(seat)].iter().flatten() {
+                claimed = true;
+                taken |= self.surely_has(*claim);
+            }
             // A wave that a clock running ahead has released stays released.
             let sealed = self.is_sealed(now, seat.day, counter);
             let released = !self.is_sealed(self.latest, seat.day, counter);
-            least += u16::from(!sealed && claims.clone().next().is_none());
-            most += u16::from((!sealed || released) && !claims.any(|id| self.surely_has(*id)));
+            least += u16::from(!sealed && !claimed);
+            most += u16::from((!sealed || released) && !taken);
+        }
+        if least == 0 {
+            return (0, most);
         }
         let ghosts = self.ghosts.iter().filter(|ghost| {
             !ghost.is_over
@@ -357,6 +364,11 @@ impl Oracle {
                 && seat.start < ghost.start + ghost.units
         });
         (least.saturating_sub(ghosts.count() as u16), most)
+    }
+
+    fn is_open(&self, seat: Seat) -> bool {
+        let mut units = seat.start..seat.start + seat.units;
+        units.all(|unit| self.town.is_open(seat.counter, unit))
     }
 
     fn is_sealed(&self, now: i64, day: u16, counter: u8) -> bool {
@@ -388,7 +400,7 @@ impl Oracle {
         self.alive.retain(|other| *other != id);
     }
 
-    fn cells_of(&self, seat: Seat) -> impl Iterator<Item = usize> + Clone + use<> {
+    fn cells_of(&self, seat: Seat) -> Range<usize> {
         let counter = seat.office * DAYS + seat.day;
         let counter = counter * u16::from(self.town.counters) + u16::from(seat.counter);
         let first = usize::from(counter * UNITS_MAX + seat.start - FIRST_UNIT);

@@ -275,8 +275,11 @@ impl World {
         if !self.desk.health().is_ready() {
             self.oracle.outage(self.now.0);
         }
-        let facts = self.disk.plates().facts();
-        if self.disk.plates().mishaps > mishaps_before {
+        let (facts, mishaps) = {
+            let plates = self.disk.plates();
+            (plates.facts(), plates.mishaps)
+        };
+        if mishaps > mishaps_before {
             let waits = self.people.iter().any(Person::waits);
             self.tally.refused_commits += u64::from(!waits);
             self.tally.unclear_commits += u64::from(waits);

@@ -72,12 +72,14 @@ impl World {
     ) -> Result<(), Violation> {
         match answer {
             Ok(booking) => {
+                let manage = hold.token.secret.manage();
                 let visit = Visit {
                     claim: hold.claim,
                     origin: hold.token.id,
                     at: hold.token.id,
                     token: hold.token,
-                    manage: hold.token.secret.manage(),
+                    manage,
+                    digest: manage.digest(),
                     sequence: 0,
                     cancelled: false,
                 };
@@ -213,7 +215,7 @@ pub(super) fn is_as_known(booking: &Booking, visit: Visit) -> Result<(), Violati
         && confirmed.start == start
         && confirmed.contract.origin == visit.origin
         && confirmed.contract.sequence == visit.sequence
-        && confirmed.contract.manage == visit.manage.digest()
+        && confirmed.contract.manage == visit.digest
         && booking.cancelled == visit.cancelled;
     if is_as_known {
         Ok(())

@@ -39,6 +39,8 @@ pub struct Visit {
     /// With which it was first booked.
     token: HoldToken,
     manage: Secret,
+    /// Of `manage`: it is compared with at every look.
+    digest: Digest,
     sequence: u32,
     cancelled: bool,
 }
@@ -59,6 +61,8 @@ enum Question {
 pub struct Person {
     hold: Option<Hold>,
     visit: Option<Visit>,
+    /// A secret, and its digest, with which nothing was given: it is as good as a new one.
+    unused: Option<(Secret, Digest)>,
     question: Option<Question>,
     /// Whether the answer can still come.
     in_flight: bool,
@@ -166,18 +170,26 @@ impl World {
         lost
     }
 
+    /// One that opens nothing yet.
+    fn secret(&mut self, who: usize) -> (Secret, Digest) {
+        // Drawn whether or not it is used, so that a seed goes on meaning the same.
+        let fresh = Secret(self.dice.u128(..).to_be_bytes());
+        let unused = self.people[who].unused.take();
+        unused.unwrap_or_else(|| (fresh, fresh.digest()))
+    }
+
     pub fn ask_for_hold(&mut self, who: usize, seat: Seat) -> Result<(), Violation> {
         if self.people[who].hold.is_some() || self.people[who].waits() {
             return Ok(());
         }
         let now = self.now();
-        let secret = Secret(self.dice.u128(..).to_be_bytes());
+        let (secret, digest) = self.secret(who);
         let ask = HoldAsk {
             office: OfficeIndex(seat.office),
             need: need(seat.units),
             start: Town::instant(seat.day, seat.start),
             channel: Channel::Public,
-            secret: secret.digest(),
+            secret: digest,
             random: self.dice.u64(..),
         };
         let answer = self.engine.hold(now, &ask);
@@ -231,6 +243,7 @@ impl World {
             Err(HoldError::Refused(
                 HoldRefusal::Taken | HoldRefusal::Closed | HoldRefusal::Sealed { .. },
             )) => {
+                self.people[who].unused = Some((secret, digest));
                 self.oracle.refused(now.0, seat)?;
                 self.tally.refused_holds += 1;
                 self.trace.note("no hold", who, 0);

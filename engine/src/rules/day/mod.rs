@@ -18,6 +18,8 @@ mod bookings;
 mod holds;
 mod slab;
 
+use std::ops::Range;
+
 use super::calendar::{Cells, DayPlan, PlannedWave, UNITS_MAX};
 use super::catalogue::Channel;
 use super::cells::{COUNTERS_MAX, CounterSet};
@@ -42,6 +44,9 @@ pub struct Day {
     /// because only this changes with every hold: few cache lines travel between the cores, and
     /// the others can be kept by all of them.
     vacant: DayCells,
+    /// From the first unit that anybody may book, sealed or not, to behind the last one: whoever
+    /// looks at all of the day need not look at its night.
+    open: Range<usize>,
     /// How many of the plan's waves are released.
     waves_released: usize,
     /// When the next wave is released; the end of time if there is none.
@@ -141,6 +146,7 @@ impl Day {
             key,
             bookable: [NO_CELLS; 3],
             vacant: ALL_CELLS,
+            open: 0..0,
             plan,
             waves_released: 0,
             next_release: END_OF_TIME,
@@ -249,11 +255,8 @@ impl Day {
                 *run = run.or(public);
             }
         }
-        for (unit, set) in (0u16..)
-            .zip(runs)
-            .step_by(usize::from(self.plan.grid.max(1)))
-        {
-            if set.is_empty() {
+        for (unit, set) in (0u16..).skip(self.open.start).zip(runs) {
+            if set.is_empty() || !unit.is_multiple_of(self.plan.grid) {
                 continue;
             }
             let begins = self.plan.instant(unit);
@@ -278,10 +281,10 @@ impl Day {
         }
     }
 
-    /// By unit, the qualified counters that are free from there for the whole need. Doubling the
-    /// length that is known free takes log k passes.
+    /// By unit while the day is open, the qualified counters that are free from there for the whole
+    /// need. Doubling the length that is known free takes log k passes.
     fn runs(&self, channel: Channel, need: &Need) -> Vec<CounterSet> {
-        let free = (0..usize::from(self.plan.units)).map(|unit| self.free(channel, unit));
+        let free = self.free_when_open(channel);
         let mut runs: Vec<CounterSet> = free.map(|free| free.and(need.counters)).collect();
         let wanted = usize::from(need.units);
         let mut known = 1;
@@ -325,7 +328,7 @@ impl Day {
         }
         assert_eq!(self.vacant, vacant, "taken cells and reservations disagree");
         for channel in Channel::EACH {
-            let free = (0..usize::from(self.plan.units)).map(|unit| self.free(channel, unit).len());
+            let free = self.free_when_open(channel).map(CounterSet::len);
             audit.free += free.map(u32::from).sum::<u32>();
         }
         audit
@@ -339,6 +342,12 @@ impl Day {
                 *cell = *planned;
             }
         }
+        let is_open = |unit: &usize| self.bookable.iter().any(|cells| !cells[*unit].is_empty());
+        let mut units = 0..usize::from(UNITS_MAX);
+        let (first, last) = (units.clone().find(is_open), units.rfind(is_open));
+        self.open = first
+            .zip(last)
+            .map_or(0..0, |(first, last)| first..last + 1);
         let public = &mut self.bookable[Channel::Public as usize];
         for PlannedWave { cells: sealed, .. } in &self.plan.waves {
             for (cell, sealed) in public.iter_mut().zip(sealed) {
@@ -382,6 +391,14 @@ impl Day {
             (Some(bookable), Some(vacant)) => bookable.and(*vacant),
             _ => CounterSet::EMPTY,
         }
+    }
+
+    /// The same, by unit while the day is open.
+    fn free_when_open(&self, channel: Channel) -> impl Iterator<Item = CounterSet> {
+        let bookable = &self.bookable[channel as usize][self.open.clone()];
+        let vacant = &self.vacant[self.open.clone()];
+        let cells = bookable.iter().zip(vacant);
+        cells.map(|(bookable, vacant)| bookable.and(*vacant))
     }
 
     fn is_vacant(&self, seat: Seat) -> bool {
@@ -447,4 +464,79 @@ pub struct Audit {
     pub held: u32,
     /// Booked, or waiting for the ledger to be so.
     pub booked: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+
+    use super::*;
+    use crate::rules::calendar::no_cells;
+
+    const MIDNIGHT: UnixMillis = UnixMillis(1_796_083_200_000);
+    const UNITS: u16 = 288;
+
+    /// A day of one counter that is open to everybody at `public` and to callers at `call_centre`.
+    fn day(public: &[u16], call_centre: &[u16]) -> Day {
+        let cells = |open: &[u16]| {
+            let mut cells = no_cells(UNITS);
+            for unit in open {
+                cells[usize::from(*unit)] = CounterSet::only(0);
+            }
+            cells
+        };
+        let date = date(2026, 12, 1);
+        let key = DayKey {
+            office: 1,
+            day: DayNumber::from_date(date).unwrap(),
+        };
+        let plan = DayPlan {
+            date,
+            starts_at: MIDNIGHT,
+            units: UNITS,
+            grid: 1,
+            public: cells(public),
+            call_centre: cells(call_centre),
+            walk_in: Cells::default(),
+            waves: vec![],
+            notice: Millis(0),
+            useful_units: 1,
+        };
+        Day::new(key, plan)
+    }
+
+    fn starts(day: &mut Day, channel: Channel, units: u8) -> Vec<u16> {
+        let need = Need {
+            services: Services::default(),
+            units,
+            counters: CounterSet::ALL,
+        };
+        let before = UnixMillis(MIDNIGHT.0 - 1);
+        let found = day.starts(before, channel, &need).starts;
+        found.iter().map(|start| start.unit).collect()
+    }
+
+    /// Only the units between the first and the last open one are looked at. None of them may be
+    /// missed, wherever they lie, and whichever channel opens the day and closes it.
+    #[test]
+    fn every_open_unit_is_found_and_counted() {
+        let last = UNITS - 1;
+        for open in [
+            vec![],
+            vec![0],
+            vec![last],
+            vec![100],
+            vec![0, last],
+            vec![7, 8, 9],
+        ] {
+            let mut day = day(&open, &[]);
+            assert_eq!(starts(&mut day, Channel::Public, 1), open);
+            assert_eq!(day.audit().free as usize, open.len());
+        }
+        let mut day = day(&[10, 11], &[3, 4, 20]);
+        assert_eq!(starts(&mut day, Channel::Public, 2), [10]);
+        assert_eq!(starts(&mut day, Channel::CallCentre, 1), [3, 4, 10, 11, 20]);
+        assert_eq!(starts(&mut day, Channel::CallCentre, 2), [3, 10]);
+        assert_eq!(day.audit().free, 5);
+    }
 }

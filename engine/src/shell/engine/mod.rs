@@ -14,7 +14,7 @@ use jiff::civil::Date;
 use super::ledger::{Entry, Health, Ledger, NotKept};
 use super::shard::Shard;
 use super::sync::channel::{Receiver, Sender, bounded};
-use super::sync::{AtomicU16, AtomicU64, AtomicUsize, DashMap, Entry as Place, Mutex, Ordering};
+use super::sync::{AtomicU16, AtomicU64, AtomicUsize, Entry as Place, Mutex, Ordering, SharedMap};
 use crate::rules::calendar::{DayPlan, plan};
 use crate::rules::catalogue::{Catalogue, Channel, Office, OfficeIndex};
 use crate::rules::day::{Day, Starts};
@@ -61,7 +61,7 @@ pub struct Engine {
     ledger: Arc<dyn Ledger>,
     limits: Limits,
     demo: Option<Demo>,
-    days: DashMap<DayKey, Arc<Shard>>,
+    days: SharedMap<DayKey, Arc<Shard>>,
     /// Days before this one were dropped and must not come back empty.
     first_day: AtomicU16,
     /// By position of the office in the catalogue.
@@ -102,7 +102,7 @@ impl Engine {
             ledger,
             limits,
             demo,
-            days: DashMap::new(),
+            days: SharedMap::default(),
             deadlines,
             due: Mutex::new(Due {
                 incoming,
