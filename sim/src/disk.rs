@@ -1,4 +1,4 @@
-//! A disk that tells what is written from what is durable, and the store that is written behind.
+//! A disk that tells what is written from what is durable.
 //!
 //! It keeps whole records, because what keeps them in earnest is atomic: a transaction of SQLite,
 //! an entry of a stream. What a real file loses byte by byte is tried in `lying-disk`.
@@ -6,18 +6,18 @@
 //! A failed sync leaves records in *limbo*: they are not to be seen, but a restart may find them,
 //! until something else is written in their place.
 
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use fastrand::Rng;
-use morgenruh_engine::canary::{Canary, sings};
-use morgenruh_engine::rules::day::{HoldTerms, Reservation, State};
-use morgenruh_engine::rules::ids::ReservationId;
-use morgenruh_engine::rules::record::{Contract, Fact, Position};
+use morgenruh_engine::rules::record::{Position, Record};
 use morgenruh_engine::rules::time::UnixMillis;
+use morgenruh_engine::shell::drain::Placed;
 use morgenruh_engine::shell::scribe::{Failure, Journal, Kept};
-use morgenruh_engine::shell::stored::{HoldFact, Stored, live_holds};
+use morgenruh_engine::shell::stored::Stored;
 use parking_lot::Mutex;
+
+use crate::store::Tables;
 
 /// Where the power can fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,10 +79,13 @@ impl Mishap {
 /// What survives.
 #[derive(Default)]
 pub struct Plates {
-    /// Durable facts, the first at position 1.
-    facts: Vec<(UnixMillis, Fact)>,
-    limbo: Vec<(UnixMillis, Fact)>,
-    store: Store,
+    /// Durable facts that were not trimmed.
+    facts: VecDeque<Record>,
+    /// How many were.
+    trimmed: usize,
+    newest_at: Option<UnixMillis>,
+    limbo: Vec<Record>,
+    pub tables: Tables,
     /// Calls of [`Journal::write`] so far.
     pub writes: u64,
     pub mishaps: u64,
@@ -91,13 +94,6 @@ pub struct Plates {
     full: bool,
     /// The call that goes wrong, and how.
     trap: Option<(u64, Mishap)>,
-}
-
-/// The bookings as tables would have them, always a prefix of the facts.
-#[derive(Clone, Default)]
-struct Store {
-    bookings: BTreeMap<ReservationId, Reservation>,
-    watermark: usize,
 }
 
 /// The disk as the scribe and the world share it.
@@ -115,8 +111,9 @@ impl Plates {
         self.power
     }
 
+    /// Facts that were ever durable.
     pub fn facts(&self) -> usize {
-        self.facts.len()
+        self.trimmed + self.facts.len()
     }
 
     /// The next write or drain ends at this point.
@@ -131,6 +128,10 @@ impl Plates {
     /// The write after `calls` more ones goes wrong.
     pub fn trap(&mut self, calls: u64, mishap: Mishap) {
         self.trap = Some((self.writes + calls, mishap));
+    }
+
+    pub fn is_armed(&self, point: CrashPoint) -> bool {
+        self.armed == Some(point)
     }
 
     pub fn cut_power(&mut self) {
@@ -151,7 +152,7 @@ impl Plates {
     pub fn restart(&mut self, dice: &mut Rng) {
         let limbo = std::mem::take(&mut self.limbo);
         if dice.bool() {
-            self.facts.extend(limbo);
+            self.keep(limbo);
         }
         self.power = true;
         self.armed = None;
@@ -159,122 +160,43 @@ impl Plates {
         self.full = false;
     }
 
-    /// Brings the store closer to the facts, by some of them at once.
-    pub fn drain(&mut self, facts: usize) {
-        if self.reaches(CrashPoint::InStore) || !self.power {
-            return;
-        }
-        let from = self.store.watermark;
-        let to = (from + facts).min(self.facts.len());
-        if sings(Canary::WatermarkAhead) && self.armed == Some(CrashPoint::BeforeWatermark) {
-            self.store.watermark = to;
-        }
-        if self.reaches(CrashPoint::BeforeWatermark) {
-            // Rows and watermark are one transaction.
-            return;
-        }
-        for position in from..to {
-            let (_, fact) = &self.facts[position];
-            self.store.apply(Position(position as u64 + 1), fact);
-        }
-        self.store.watermark = to;
+    /// The facts that follow on a position.
+    pub fn after(&self, position: u64, max: usize) -> Vec<Placed> {
+        let known = usize::try_from(position).unwrap_or(usize::MAX);
+        let facts = self.facts.iter().skip(known.saturating_sub(self.trimmed));
+        let places = (self.trimmed.max(known) as u64 + 1..).map(Position);
+        places
+            .zip(facts.take(max).cloned())
+            .map(|(position, record)| Placed { position, record })
+            .collect()
     }
 
-    /// The store and the facts behind it, as a recovery reads them.
+    pub fn trim(&mut self, position: u64) {
+        while (self.trimmed as u64) < position && self.facts.pop_front().is_some() {
+            self.trimmed += 1;
+        }
+    }
+
+    /// The tables and the facts behind them, as a recovery reads them.
     pub fn stored(&self, now: UnixMillis) -> Stored {
-        let mut store = self.store.clone();
-        for (position, (_, fact)) in self.facts.iter().enumerate().skip(store.watermark) {
-            store.apply(Position(position as u64 + 1), fact);
-        }
-        let newest_first = self.facts.iter().rev();
-        let facts = newest_first
-            .map(|(at, fact)| Ok::<_, std::convert::Infallible>((*at, hold_fact(fact))));
-        let Ok(holds) = live_holds(facts, now);
-        Stored {
-            bookings: store.bookings.into_values().collect(),
-            holds,
-            idempotency_keys: vec![],
-        }
+        let mut remembered = self.tables.remembered.clone();
+        remembered.follow(&self.after(self.tables.watermark, usize::MAX));
+        remembered.into_stored(now)
     }
-}
 
-impl Store {
-    fn apply(&mut self, position: Position, fact: &Fact) {
-        match fact {
-            Fact::Booked(booked) => {
-                let confirmed = &booked.confirmed;
-                let booking = Reservation {
-                    id: confirmed.id,
-                    services: confirmed.services,
-                    channel: confirmed.channel,
-                    secret: confirmed.secret,
-                    state: State::Booked(Box::new(confirmed.contract), position),
-                };
-                self.bookings.insert(confirmed.contract.origin, booking);
-            }
-            Fact::Cancelled {
-                origin, sequence, ..
-            } => {
-                if let Some(booking) = self.bookings.get_mut(origin)
-                    && let State::Booked(contract, _) = &booking.state
-                {
-                    let contract = Box::new(Contract {
-                        sequence: *sequence,
-                        ..**contract
-                    });
-                    booking.state = State::Cancelled(contract, position);
-                }
-            }
-            Fact::Moved { to, .. } => {
-                if let Some(booking) = self.bookings.get_mut(&to.contract.origin) {
-                    booking.id = to.id;
-                    booking.secret = to.secret;
-                    booking.channel = to.channel;
-                    booking.state = State::Booked(Box::new(to.contract), position);
-                }
-            }
-            _ => {}
+    fn keep(&mut self, records: impl IntoIterator<Item = Record>) {
+        for record in records {
+            self.newest_at = Some(record.at);
+            self.facts.push_back(record);
         }
-    }
-}
-
-fn hold_fact(fact: &Fact) -> HoldFact {
-    match fact {
-        Fact::Held {
-            id,
-            services,
-            channel,
-            secret,
-            deadline,
-        } => {
-            let terms = HoldTerms {
-                deadline: *deadline,
-                extended: false,
-            };
-            let hold = Reservation {
-                id: *id,
-                services: *services,
-                channel: *channel,
-                secret: *secret,
-                state: State::Held(terms),
-            };
-            HoldFact::Made(hold, terms)
-        }
-        Fact::Extended { id, deadline } | Fact::Stretched { id, deadline } => HoldFact::Prolonged {
-            id: *id,
-            deadline: *deadline,
-            extended: matches!(fact, Fact::Extended { .. }),
-        },
-        Fact::Moved { from, to } => HoldFact::Ended(*from, Some(to.id)),
-        ended => HoldFact::Ended(ended.id(), None),
     }
 }
 
 impl Journal for Disk {
     fn newest(&mut self) -> Result<(Position, UnixMillis), Failure> {
         let plates = self.plates();
-        let at = plates.facts.last().map_or(UnixMillis(0), |(at, _)| *at);
-        Ok((Position(plates.facts.len() as u64), at))
+        let at = plates.newest_at.unwrap_or(UnixMillis(0));
+        Ok((Position(plates.facts() as u64), at))
     }
 
     fn write(&mut self, records: &[Kept<'_>]) -> Result<(), Failure> {
@@ -288,7 +210,12 @@ impl Journal for Disk {
         {
             return Err(unclear());
         }
-        let copies = || records.iter().map(|kept| (kept.at, kept.fact.clone()));
+        let copies = || {
+            records.iter().map(|kept| Record {
+                at: kept.at,
+                fact: kept.fact.clone(),
+            })
+        };
         if plates.reaches(CrashPoint::BeforeDurable) {
             plates.limbo = copies().collect();
             return Err(unclear());
@@ -311,13 +238,13 @@ impl Journal for Disk {
             }
             None | Some(Mishap::There) => {}
         }
-        let first = plates.facts.len() as u64 + 1;
+        let first = plates.facts() as u64 + 1;
         assert!(
             records.first().is_none_or(|kept| kept.position.0 == first),
             "a batch follows on what is there"
         );
         plates.limbo.clear();
-        plates.facts.extend(copies());
+        plates.keep(copies());
         if mishap == Some(Mishap::There) {
             return Err(unclear());
         }

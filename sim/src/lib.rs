@@ -7,6 +7,7 @@ pub mod oracle;
 pub mod people;
 pub mod post;
 pub mod run;
+pub mod store;
 pub mod tally;
 pub mod town;
 pub mod trace;

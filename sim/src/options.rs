@@ -57,6 +57,8 @@ pub struct Options {
     pub batch_max: usize,
     pub queue_max: usize,
     pub deadlines_max: usize,
+    /// Records by which the store may be behind.
+    pub backlog_max: u64,
     /// Each recovery is done twice and compared.
     pub twins: bool,
 }
@@ -104,6 +106,11 @@ impl Options {
             },
             deadlines_max: if is_small { dice.usize(1..=8) } else { 1 << 10 },
             twins: dice.u8(..8) == 0,
+            backlog_max: if dice.u8(..4) == 0 {
+                dice.u64(4..64)
+            } else {
+                1 << 20
+            },
         }
     }
 

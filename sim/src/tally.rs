@@ -47,6 +47,10 @@ tally! {
     refused_commits,
     unclear_commits,
     outages,
+    /// Facts that came into the store.
+    drained,
+    /// Commits refused because the store was too far behind.
+    held_back,
     clock_set_back,
     clock_set_ahead,
     herds,

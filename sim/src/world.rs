@@ -2,6 +2,7 @@
 //! people, and everything that can go wrong.
 
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,9 +10,13 @@ use fastrand::Rng;
 use morgenruh_engine::rules::calendar::plan;
 use morgenruh_engine::rules::catalogue::{Channel, OfficeIndex};
 use morgenruh_engine::rules::cells::CounterSet;
-use morgenruh_engine::rules::day::Reservation;
+use morgenruh_engine::rules::day::{Reservation, State};
+use morgenruh_engine::rules::ids::ReservationId;
 use morgenruh_engine::rules::need::{Need, Services};
+use morgenruh_engine::rules::record::Position;
 use morgenruh_engine::rules::time::{Millis, UnixMillis};
+use morgenruh_engine::shell::backlog::{Backlog, Bounds, Braked};
+use morgenruh_engine::shell::drain::{Drain, Rhythm};
 use morgenruh_engine::shell::engine::{Engine, Limits};
 use morgenruh_engine::shell::ledger::Ledger;
 use morgenruh_engine::shell::scribe::{self, Desk, Scribe};
@@ -54,16 +59,26 @@ pub struct World {
     pub trace: Trace,
     desk: Desk,
     /// None only while the service is stopped.
-    scribe: Option<Scribe<Disk>>,
+    scribe: Option<Scribe<Braked<Disk>>>,
+    drain: Drain<Disk, Disk>,
+    backlog: Arc<Backlog>,
     disk: Disk,
     now: UnixMillis,
     /// Until then nothing is written and nothing falls due.
     paused: u32,
     full: bool,
+    /// Records were refused since the last start because the store was too far behind.
+    held_back: bool,
 }
 
-/// An engine with its ledger.
-type Service = (Engine, Desk, Scribe<Disk>);
+/// An engine with its ledger and the way into its store.
+struct Service {
+    engine: Engine,
+    desk: Desk,
+    scribe: Scribe<Braked<Disk>>,
+    drain: Drain<Disk, Disk>,
+    backlog: Arc<Backlog>,
+}
 
 fn service(options: &Options, disk: Disk, now: UnixMillis) -> Service {
     let ledger_options = scribe::Options {
@@ -72,7 +87,23 @@ fn service(options: &Options, disk: Disk, now: UnixMillis) -> Service {
         retry: Duration::ZERO,
         clock: || CLOCK.get(),
     };
-    let Ok((desk, scribe)) = scribe::open(disk, ledger_options) else {
+    let backlog = Arc::new(Backlog::new(Bounds {
+        slow: options.backlog_max / 2,
+        max: options.backlog_max,
+        pause_max: Duration::from_secs(1),
+    }));
+    backlog.stored(Position(disk.plates().tables.watermark), now);
+    let rhythm = Rhythm {
+        batch_max: options.batch_max,
+        idle: Duration::ZERO,
+        retry: Duration::ZERO,
+        retry_max: Duration::ZERO,
+        clock: || CLOCK.get(),
+    };
+    let drain = Drain::new(disk.clone(), disk.clone(), Arc::clone(&backlog), rhythm);
+    // A commit that waits is a turn that comes later: here nobody sleeps.
+    let journal = Braked::new(disk, Arc::clone(&backlog), |_| ());
+    let Ok((desk, scribe)) = scribe::open(journal, ledger_options) else {
         unreachable!("the simulated disk can always be read")
     };
     let limits = Limits {
@@ -82,7 +113,13 @@ fn service(options: &Options, disk: Disk, now: UnixMillis) -> Service {
     };
     let catalogue = Arc::new(options.town.catalogue());
     let engine = Engine::new(catalogue, Arc::new(desk.clone()), limits, None, now);
-    (engine, desk, scribe)
+    Service {
+        engine,
+        desk,
+        scribe,
+        drain,
+        backlog,
+    }
 }
 
 /// `units` units on any counter.
@@ -102,7 +139,7 @@ impl World {
         disk.plates().restart(&mut dice);
         let now = Town::begin();
         CLOCK.set(now);
-        let (engine, desk, scribe) = service(&options, disk.clone(), now);
+        let service = service(&options, disk.clone(), now);
         let mut world = World {
             oracle: Oracle::new(options.town.clone()),
             chronicle: Chronicle::default(),
@@ -112,13 +149,16 @@ impl World {
             trace: Trace::new(loud),
             options,
             dice,
-            engine,
-            desk,
-            scribe: Some(scribe),
+            engine: service.engine,
+            desk: service.desk,
+            scribe: Some(service.scribe),
+            drain: service.drain,
+            backlog: service.backlog,
             disk,
             now,
             paused: 0,
             full: false,
+            held_back: false,
         };
         world.set_clock(now);
         world
@@ -154,8 +194,9 @@ impl World {
             Deed::Tick if self.paused == 0 => self.tick(),
             Deed::Turn if self.paused == 0 => self.turn(),
             Deed::Drain => {
-                let facts = self.dice.usize(1..8);
-                self.disk.plates().drain(facts);
+                for _ in 0..self.dice.usize(1..8) {
+                    self.drain()?;
+                }
             }
             Deed::Crash => self.crash()?,
             Deed::Restart => self.restart()?,
@@ -232,6 +273,7 @@ impl World {
         }
         self.audit();
         self.read_everything()?;
+        self.catch_up()?;
         self.chronicle.judge()?;
         self.tally.histories += 1;
         Ok(())
@@ -240,12 +282,45 @@ impl World {
     fn answer_everybody(&mut self) -> Result<(), Violation> {
         for _ in 0..TURNS_MAX {
             let writes = self.disk.plates().facts();
+            self.drain()?;
             self.turn();
             self.hear()?;
             let idle = self.disk.plates().facts() == writes;
             if idle && self.desk.health().is_ready() {
                 break;
             }
+        }
+        Ok(())
+    }
+
+    /// Brings the next facts into the store.
+    fn drain(&mut self) -> Result<(), Violation> {
+        let moved = self.drain.turn().unwrap_or(0);
+        self.tally.drained += moved as u64;
+        if self.backlog.quarantined() > 0 {
+            return Err(Violation("I1: the store refused a fact".into()));
+        }
+        Ok(())
+    }
+
+    /// I10: in the end the store has every fact, and says what the engine says.
+    fn catch_up(&mut self) -> Result<(), Violation> {
+        while self.backlog.records() > 0 {
+            let before = self.backlog.records();
+            self.drain()?;
+            if self.backlog.records() == before {
+                return Err(Violation("I10: the store does not catch up".into()));
+            }
+        }
+        let booked = |reservations: Vec<Reservation>| -> BTreeSet<ReservationId> {
+            let booked = reservations
+                .into_iter()
+                .filter(|it| matches!(it.state, State::Booked(..)));
+            booked.map(|booking| booking.id).collect()
+        };
+        let stored = self.disk.plates().stored(self.now).bookings;
+        if booked(stored) != booked(self.engine_state()) {
+            return Err(Violation("I10: the store and the engine differ".into()));
         }
         Ok(())
     }
@@ -279,6 +354,9 @@ impl World {
             let plates = self.disk.plates();
             (plates.facts(), plates.mishaps)
         };
+        let is_held_back = !written && self.backlog.records() >= self.options.backlog_max;
+        self.held_back |= is_held_back;
+        self.tally.held_back += u64::from(is_held_back);
         if mishaps > mishaps_before {
             let waits = self.people.iter().any(Person::waits);
             self.tally.refused_commits += u64::from(!waits);
@@ -317,10 +395,11 @@ impl World {
         if let Some(scribe) = self.scribe.take() {
             scribe.run();
         }
+        self.held_back |= self.backlog.records() >= self.options.backlog_max;
         self.hear()?;
         // A hold's end is left out when the queue is full or the disk is away.
         let all_written = self.disk.plates().mishaps == 0 && self.options.queue_max >= QUEUE_MAX;
-        let in_order = all_written && self.desk_was_emptied();
+        let in_order = all_written && !self.held_back && self.desk_was_emptied();
         self.power_returns(in_order)
     }
 
@@ -336,7 +415,7 @@ impl World {
             CrashPoint::AtRest => {}
             CrashPoint::InStore | CrashPoint::BeforeWatermark => {
                 self.disk.plates().arm(point);
-                self.disk.plates().drain(usize::MAX >> 1);
+                self.drain()?;
             }
             CrashPoint::BetweenAcks => {
                 self.post.last_letters(Some(self.dice.usize(..3)));
@@ -390,10 +469,12 @@ impl World {
             self.chronicle.crashed(self.now.0);
         }
         self.post = Post::new(self.disk.clone());
-        let (engine, desk, scribe) = service(&self.options, self.disk.clone(), self.now);
+        let service = service(&self.options, self.disk.clone(), self.now);
         let stored = self.disk.plates().stored(self.now);
         let twin = self.options.twins.then(|| stored.clone());
-        (self.engine, self.desk, self.scribe) = (engine, desk, Some(scribe));
+        (self.engine, self.desk) = (service.engine, service.desk);
+        (self.scribe, self.drain) = (Some(service.scribe), service.drain);
+        (self.backlog, self.held_back) = (service.backlog, false);
         let recovered = self.engine.recover(self.now, stored);
         recovered.map_err(|error| Violation(format!("I2: the engine cannot recover: {error}")))?;
         if let Some(stored) = twin {
@@ -410,7 +491,7 @@ impl World {
     /// The same memory makes the same engine.
     fn compare_with_twin(&mut self, stored: Stored) -> Result<(), Violation> {
         self.tally.twin_recoveries += 1;
-        let (twin, ..) = service(&self.options, Disk::default(), self.now);
+        let twin = service(&self.options, Disk::default(), self.now).engine;
         let recovered = twin.recover(self.now, stored);
         if recovered.is_err() || self.reservations(&twin) != self.engine_state() {
             return Err(Violation("I9: one memory, two different recoveries".into()));

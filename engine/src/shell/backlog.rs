@@ -95,8 +95,13 @@ impl Backlog {
     }
 
     /// The store has all records up to this one, which is of that time.
-    pub(super) fn stored(&self, watermark: Position, at: UnixMillis) {
+    pub fn stored(&self, watermark: Position, at: UnixMillis) {
         self.waiting_since.store(at.0, Ordering::Release);
+        self.set_watermark(watermark);
+    }
+
+    /// The same, where nobody knows the time.
+    pub(super) fn set_watermark(&self, watermark: Position) {
         self.watermark.fetch_max(watermark.0, Ordering::AcqRel);
     }
 

@@ -1,10 +1,38 @@
-//! Directories whose names survive a loss of power.
+//! Data directories: their names survive a loss of power, and each serves one process.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::canary::{Canary, sings};
+
+/// Name of the file whose lock keeps a second process away.
+const LOCK: &str = "lock";
+
+/// Why a data directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    #[error("the data directory {0} cannot be used: {1}")]
+    Unusable(PathBuf, io::Error),
+    #[error("the data directory {0} is in use by another process")]
+    InUse(PathBuf),
+}
+
+/// Creates the directory where it is missing and keeps it for this process, until the file is
+/// closed.
+///
+/// # Errors
+/// [`LockError`]
+pub fn lock(data: &Path) -> Result<File, LockError> {
+    let unusable = |error| LockError::Unusable(data.to_owned(), error);
+    create(data).map_err(unusable)?;
+    let lock = File::create(data.join(LOCK)).map_err(unusable)?;
+    lock.try_lock().map_err(|error| match error {
+        TryLockError::WouldBlock => LockError::InUse(data.to_owned()),
+        TryLockError::Error(error) => unusable(error),
+    })?;
+    Ok(lock)
+}
 
 /// Creates a directory, with those above it that are missing, and makes all their names durable:
 /// a name is safe once the directory in which it stands is synced.

@@ -157,6 +157,7 @@ impl<T: Tail, S: Store> Drain<T, S> {
             None => self.store.watermark()?,
         };
         self.watermark = Some(watermark);
+        self.backlog.set_watermark(watermark);
         if watermark >= self.backlog.newest() {
             return Ok(0);
         }

@@ -1,6 +1,6 @@
 //! What a ledger remembers, whatever it is kept in.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use super::drain::Placed;
 use crate::rules::day::{HoldTerms, Reservation, State};
@@ -88,35 +88,29 @@ pub struct Remembered {
     pub idempotency_keys: Vec<RememberedKey>,
     /// At least those of the last [`HOLD_LIFE_MAX`], oldest first.
     pub hold_facts: Vec<(UnixMillis, HoldFact)>,
+    /// Where each booking is, by its id for life; made when the first fact needs it.
+    places: HashMap<ReservationId, usize>,
 }
 
 impl Remembered {
-    /// Applies the facts that follow on the store's watermark.
+    /// Applies facts that follow on what is there already.
     pub fn follow(&mut self, tail: &[Placed]) {
-        let touched: HashSet<ReservationId> = tail
-            .iter()
-            .filter_map(|placed| origin(&placed.record.fact))
-            .collect();
-        let mut places: HashMap<ReservationId, usize> = HashMap::with_capacity(touched.len());
-        if !touched.is_empty() {
-            let origins = self.bookings.iter().map(|booking| match &booking.state {
-                State::Booked(contract, _) | State::Cancelled(contract, _) => contract.origin,
-                _ => booking.id,
-            });
-            let known = origins.enumerate().map(|(place, origin)| (origin, place));
-            places.extend(known.filter(|(origin, _)| touched.contains(origin)));
+        if self.places.len() < self.bookings.len() {
+            let origins = self.bookings.iter().map(origin_of);
+            self.places = origins.zip(0..).collect();
         }
         for Placed { position, record } in tail {
-            self.hold_facts
-                .push((record.at, HoldFact::of(&record.fact)));
-            if let Fact::Booked(booked) = &record.fact {
-                places.insert(booked.confirmed.contract.origin, self.bookings.len());
-                self.idempotency_keys
-                    .extend(remembered_key(record.at, booked));
+            let fact = &record.fact;
+            self.hold_facts.push((record.at, HoldFact::of(fact)));
+            if let Fact::Booked(booked) = fact {
+                let origin = booked.confirmed.contract.origin;
+                self.places.insert(origin, self.bookings.len());
                 self.bookings
                     .push(reservation(&booked.confirmed, *position));
-            } else if let Some(place) = origin(&record.fact).and_then(|it| places.get(&it)) {
-                change(&mut self.bookings[*place], *position, &record.fact);
+                self.idempotency_keys
+                    .extend(remembered_key(record.at, booked));
+            } else if let Some(place) = changed(fact).and_then(|it| self.places.get(&it)) {
+                change(&mut self.bookings[*place], *position, fact);
             }
         }
     }
@@ -136,13 +130,20 @@ impl Remembered {
     }
 }
 
-/// The booking that a fact makes or changes.
-fn origin(fact: &Fact) -> Option<ReservationId> {
+/// The booking that a fact changes.
+fn changed(fact: &Fact) -> Option<ReservationId> {
     match fact {
-        Fact::Booked(booked) => Some(booked.confirmed.contract.origin),
         Fact::Cancelled { origin, .. } => Some(*origin),
         Fact::Moved { to, .. } => Some(to.contract.origin),
         _ => None,
+    }
+}
+
+/// The id for life of a booking.
+fn origin_of(booking: &Reservation) -> ReservationId {
+    match &booking.state {
+        State::Booked(contract, _) | State::Cancelled(contract, _) => contract.origin,
+        _ => booking.id,
     }
 }
 

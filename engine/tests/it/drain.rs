@@ -231,7 +231,7 @@ fn an_outage_of_the_store_keeps_its_beginning_and_ends() {
 fn a_journal_does_not_run_away_from_its_store() {
     static PAUSES: Mutex<Vec<Duration>> = Mutex::new(Vec::new());
     let (mut drain, world, backlog) = drain(0);
-    let mut journal = Braked::new(world, backlog.clone(), |pause| PAUSES.lock().push(pause));
+    let mut journal = Braked::new(world, backlog, |pause| PAUSES.lock().push(pause));
     let fact = fact();
     let mut write = |position: u64| {
         journal.write(&[Kept {

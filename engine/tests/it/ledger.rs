@@ -10,6 +10,7 @@ use morgenruh_engine::rules::day::{BookingRefusal, HoldUse};
 use morgenruh_engine::rules::ids::{HoldToken, ReservationId};
 use morgenruh_engine::rules::record::{Fact, Record};
 use morgenruh_engine::rules::time::{Millis, UnixMillis};
+use morgenruh_engine::shell::directory::LockError;
 use morgenruh_engine::shell::engine::{Booking, ConfirmError};
 use morgenruh_engine::shell::ledger::{Entry, Ledger};
 use morgenruh_engine::shell::recovery::{Recovered, RecoveryError};
@@ -312,7 +313,10 @@ fn a_booking_outside_of_new_opening_hours_is_kept_and_named() {
 fn a_data_directory_serves_one_at_a_time() {
     let data = tempfile::tempdir().unwrap();
     let ledger = open(data.path()).unwrap();
-    assert!(matches!(open(data.path()), Err(OpenError::InUse(_))));
+    assert!(matches!(
+        open(data.path()),
+        Err(OpenError::Directory(LockError::InUse(_)))
+    ));
     drop(ledger);
     assert!(open(data.path()).is_ok());
 }

@@ -7,7 +7,7 @@
 mod journal;
 mod reader;
 
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use rusqlite::Connection;
 
-use super::directory;
+use super::directory::{self, LockError};
 use super::ledger::{Entry, Health, Ledger};
 use super::scribe::{self, Desk, Failure};
 use super::stored::Stored;
@@ -28,8 +28,6 @@ pub use super::scribe::Options;
 
 /// Name of the database in the data directory.
 pub const DATABASE: &str = "morgenruh.sqlite3";
-/// Name of the file whose lock keeps a second process away.
-const LOCK: &str = "lock";
 const SCHEMA: &str = include_str!("schema.sql");
 const SCHEMA_VERSION: &str = "1";
 /// How long a commit waits for somebody else who writes to the file.
@@ -40,10 +38,8 @@ const WAL_KEPT_BYTES: i64 = 64 << 20;
 /// Why a data directory cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    #[error("the data directory {0} cannot be used: {1}")]
-    Directory(PathBuf, std::io::Error),
-    #[error("the data directory {0} is in use by another process")]
-    InUse(PathBuf),
+    #[error(transparent)]
+    Directory(#[from] LockError),
     #[error("the database {0} cannot be opened: {1}")]
     Database(PathBuf, rusqlite::Error),
     #[error("the database {0} cannot be read: {1}")]
@@ -146,7 +142,7 @@ impl SqliteLedger {
         catalogue: &Catalogue,
         options: Options,
     ) -> Result<(SqliteLedger, Stored), OpenError> {
-        let lock = lock(data)?;
+        let lock = directory::lock(data)?;
         let connection = open_database(data)?;
         let path = data.join(DATABASE);
         let now = (options.clock)();
@@ -160,7 +156,7 @@ impl SqliteLedger {
         let (desk, scribe) = scribe::open(journal, options)
             .map_err(|failure| OpenError::Unreadable(path, failure))?;
         let writer = spawn_vital("ledger", move || scribe.run())
-            .map_err(|error| OpenError::Directory(data.to_owned(), error))?;
+            .map_err(|error| LockError::Unusable(data.to_owned(), error))?;
         let ledger = SqliteLedger {
             desk,
             writer: Mutex::new(Some(writer)),
@@ -195,17 +191,6 @@ impl Ledger for SqliteLedger {
     fn health(&self) -> Health {
         self.desk.health()
     }
-}
-
-fn lock(data: &Path) -> Result<File, OpenError> {
-    let failed = |error| OpenError::Directory(data.to_owned(), error);
-    directory::create(data).map_err(failed)?;
-    let lock = File::create(data.join(LOCK)).map_err(failed)?;
-    lock.try_lock().map_err(|error| match error {
-        TryLockError::WouldBlock => OpenError::InUse(data.to_owned()),
-        TryLockError::Error(error) => failed(error),
-    })?;
-    Ok(lock)
 }
 
 /// Writes the names of offices and services beside their numbers, for people who read the tables.
