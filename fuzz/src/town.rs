@@ -294,7 +294,7 @@ impl Answer {
 
 /// A ledger that keeps everything and forgets it.
 #[derive(Default)]
-struct Notebook {
+pub(crate) struct Notebook {
     waiting: Mutex<VecDeque<Entry>>,
     kept: Mutex<u64>,
 }

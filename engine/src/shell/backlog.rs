@@ -111,11 +111,7 @@ impl Backlog {
     }
 
     pub(super) fn set_store_health(&self, health: Health) {
-        let mut store = self.store.lock();
-        // An outage keeps its beginning.
-        if store.is_ready() || health.is_ready() {
-            *store = health;
-        }
+        self.store.lock().follow(health);
     }
 
     /// How long the next commit waits: nothing below the first bound, then ever longer.

@@ -48,6 +48,15 @@ impl Health {
     pub fn is_ready(&self) -> bool {
         *self == Health::Ready
     }
+
+    /// Becomes what it is now. An outage keeps its beginning and tells its newest reason.
+    pub(super) fn follow(&mut self, mut now: Health) {
+        if let (Health::Away { since: begun, .. }, Health::Away { since, .. }) = (&*self, &mut now)
+        {
+            *since = *begun;
+        }
+        *self = now;
+    }
 }
 
 /// Proof that something is durable. Only the ledger's word makes one, and no answer that

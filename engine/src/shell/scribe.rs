@@ -20,7 +20,7 @@ use crate::rules::record::{Fact, Position};
 use crate::rules::time::UnixMillis;
 
 /// How often the journal is tried while nobody asks for anything.
-const IDLE_PROBE: Duration = Duration::from_secs(5);
+const IDLE_PROBE: Duration = Duration::from_secs(2);
 /// How long records that nobody waits for are gathered before they are written. In a rush of holds
 /// the disk is then asked a few hundred times a second, not as often as it can.
 const GATHERING: Duration = Duration::from_millis(2);
@@ -324,8 +324,9 @@ impl<J: Journal> Scribe<J> {
     }
 
     fn report(&self, health: Health) {
-        if self.shared.ready.swap(health.is_ready(), Ordering::AcqRel) != health.is_ready() {
-            *self.shared.health.lock() = health;
+        let was_ready = self.shared.ready.swap(health.is_ready(), Ordering::AcqRel);
+        if !(was_ready && health.is_ready()) {
+            self.shared.health.lock().follow(health);
         }
     }
 

@@ -13,7 +13,8 @@ use morgenruh_engine::rules::holidays::is_holiday;
 use morgenruh_engine::rules::time::UnixMillis;
 use proptest::prelude::*;
 
-use crate::support::{berlin, clock, effort, office, town};
+use crate::effort::effort;
+use crate::support::{berlin, clock, office, town};
 
 const SPRING: Date = date(2026, 3, 29);
 const AUTUMN: Date = date(2026, 10, 25);

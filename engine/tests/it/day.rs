@@ -13,9 +13,10 @@ use morgenruh_engine::rules::record::{Contract, Position};
 use morgenruh_engine::rules::time::{DayNumber, Millis, UnixMillis};
 use proptest::prelude::*;
 
+use crate::effort::effort;
 use crate::life::{MINUTE, Step, plan, rules, step};
 use crate::naive::{COUNTERS, Cell, Naive, Place, Rules, Stage, UNITS};
-use crate::support::{EVENING, effort, need, secret};
+use crate::support::{EVENING, need, secret};
 
 const EXTENSION: Millis = Millis::from_minutes(7);
 const KEY: DayKey = DayKey {

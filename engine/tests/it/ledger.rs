@@ -1,27 +1,23 @@
-//! The SQLite ledger in a directory of its own: what was acknowledged is there after a restart,
-//! what was not is told apart, and damage is found.
+//! The SQLite ledger in a directory of its own: what it does when its file is locked or newer, and
+//! damage is found. What it promises as every ledger does is told in `morgenruh-production`'s
+//! `conformance`.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use morgenruh_engine::rules::catalogue::{Catalogue, OfficeIndex};
-use morgenruh_engine::rules::day::{BookingRefusal, HoldUse};
+use morgenruh_engine::rules::catalogue::Catalogue;
 use morgenruh_engine::rules::ids::{HoldToken, ReservationId};
-use morgenruh_engine::rules::record::{Fact, Record};
 use morgenruh_engine::rules::time::{Millis, UnixMillis};
-use morgenruh_engine::shell::directory::LockError;
 use morgenruh_engine::shell::engine::{Booking, ConfirmError};
-use morgenruh_engine::shell::ledger::{Entry, Ledger};
+use morgenruh_engine::shell::ledger::Ledger;
 use morgenruh_engine::shell::recovery::{Recovered, RecoveryError};
 use morgenruh_engine::shell::sqlite::{DATABASE, OpenError, Options, SqliteLedger};
 use morgenruh_engine::shell::verify::verify;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use crate::support::{
-    Answer, EVENING, HOLD, Hall, TUESDAY, WEDNESDAY, clock, digest, need, office, town,
-};
+use crate::support::{Answer, EVENING, HOLD, Hall, TUESDAY, WEDNESDAY, clock, office, town};
 
 const SECOND: Millis = Millis(1_000);
 
@@ -71,13 +67,6 @@ impl Townhall {
         self.data
     }
 
-    /// Stops, does something to the database, and starts again.
-    fn restart_after(self, change: &str, now: UnixMillis) -> (Townhall, Recovered) {
-        let data = self.close();
-        execute(data.path(), change);
-        Townhall::recover(data, now)
-    }
-
     fn book(&self, start: UnixMillis) -> HoldToken {
         let token = self.hall.hold(EVENING, start).unwrap();
         told(self.hall.confirm(EVENING, token, "a request")).unwrap();
@@ -96,12 +85,6 @@ impl Townhall {
                 .cancel(EVENING, booking.id, booking.secret.manage()),
         )
         .unwrap()
-    }
-
-    fn see(&self, booking: HoldToken) -> Result<Booking, BookingRefusal> {
-        self.hall
-            .engine
-            .booking(booking.id, booking.secret.manage())
     }
 }
 
@@ -128,199 +111,6 @@ fn errors(data: &Path) -> Vec<String> {
     verify(data).unwrap().errors
 }
 
-/// I2: whatever somebody was told is there after a restart, and looks the same.
-#[test]
-fn everything_acknowledged_is_there_after_a_restart() {
-    let office = Townhall::open();
-    let booked = office.book(clock(TUESDAY, 8, 0));
-    let cancelled = office.book(clock(TUESDAY, 8, 10));
-    let moved = office.book(clock(TUESDAY, 8, 20));
-    let returned = office.book(clock(TUESDAY, 8, 30));
-    let ended = office.book(clock(TUESDAY, 8, 40));
-    office.cancel(cancelled);
-    office.go(moved, clock(WEDNESDAY, 9, 0));
-    office.go(returned, clock(WEDNESDAY, 9, 10));
-    office.go(returned, clock(TUESDAY, 9, 20));
-    office.go(ended, clock(WEDNESDAY, 9, 30));
-    office.cancel(ended);
-    let all = [booked, cancelled, moved, returned, ended];
-    let before = all.map(|booking| office.see(booking).unwrap());
-
-    let (office, recovered) = office.restart(EVENING);
-    assert_eq!((recovered.bookings, recovered.holds), (3, 0));
-    assert_eq!(all.map(|booking| office.see(booking).unwrap()), before);
-    office.hall.audit(&[TUESDAY, WEDNESDAY]);
-    let seats = |day, hour, minute| office.hall.seats(EVENING, clock(day, hour, minute));
-    assert_eq!(
-        (
-            seats(TUESDAY, 8, 0),
-            seats(TUESDAY, 8, 10),
-            seats(TUESDAY, 8, 20)
-        ),
-        (1, 2, 2)
-    );
-    assert_eq!((seats(WEDNESDAY, 9, 0), seats(WEDNESDAY, 9, 10)), (1, 2));
-    assert_eq!((seats(TUESDAY, 9, 20), seats(WEDNESDAY, 9, 30)), (1, 2));
-    assert_eq!(errors(office.data.path()), [] as [&str; 0]);
-}
-
-/// What is repeated after a restart gets the answer that it got before it; then life goes on.
-#[test]
-fn after_a_restart_requests_can_be_repeated_and_bookings_changed() {
-    let office = Townhall::open();
-    let booked = office.book(clock(TUESDAY, 8, 0));
-    let moved = office.book(clock(TUESDAY, 8, 20));
-    let token = office.hall.hold(EVENING, clock(WEDNESDAY, 9, 0)).unwrap();
-    let manage = moved.secret.manage();
-    let first = told(office.hall.move_to(EVENING, moved.id, manage, token));
-
-    let (office, _) = office.restart(EVENING);
-    let again = told(office.hall.confirm(EVENING, booked, "a request")).unwrap();
-    assert_eq!(Ok(again), office.see(booked));
-    let other = told(office.hall.confirm(EVENING, booked, "another request"));
-    assert_eq!(other, Err(ConfirmError::Hold(HoldUse::Spent)));
-    assert_eq!(
-        told(office.hall.move_to(EVENING, moved.id, manage, token)),
-        first
-    );
-    let booking = office.go(moved, clock(TUESDAY, 10, 0));
-    assert_eq!(
-        (
-            booking.confirmed.contract.origin,
-            booking.confirmed.contract.sequence
-        ),
-        (moved.id, 2)
-    );
-    assert!(office.cancel(booked).cancelled);
-
-    let (office, recovered) = office.restart(EVENING);
-    assert_eq!(recovered.bookings, 1);
-    assert_eq!(office.see(moved), Ok(booking));
-    assert!(office.see(booked).unwrap().cancelled);
-}
-
-/// Holds come back with the deadline they had; what was given back or has expired does not.
-#[test]
-fn holds_come_back_unless_they_are_over() {
-    let office = Townhall::open();
-    let hold = |minute| {
-        office
-            .hall
-            .hold(EVENING, clock(TUESDAY, 8, minute))
-            .unwrap()
-    };
-    let [plain, extended, released, refused] = [hold(0), hold(10), hold(20), hold(30)];
-    let deadline = office
-        .hall
-        .engine
-        .extend(EVENING, extended)
-        .unwrap()
-        .terms
-        .deadline;
-    office.hall.engine.release(EVENING, released).unwrap();
-    let late = EVENING + HOLD + SECOND;
-
-    let (office, recovered) = office.restart(EVENING + SECOND);
-    assert_eq!(recovered.holds, 3);
-    assert_eq!(office.hall.seats(EVENING, clock(TUESDAY, 8, 20)), 2);
-    told(office.hall.confirm(EVENING + SECOND, plain, "a request")).unwrap();
-
-    let (office, recovered) = office.restart(late);
-    assert_eq!((recovered.bookings, recovered.holds), (1, 1));
-    let gone = told(office.hall.confirm(late, refused, "a request"));
-    assert_eq!(gone, Err(ConfirmError::Hold(HoldUse::Gone)));
-    assert_eq!(
-        office.hall.seats(late, clock(TUESDAY, 8, 30)),
-        2,
-        "expired before anybody asks"
-    );
-    assert!(
-        office.hall.engine.extend(late, extended).is_err(),
-        "once is once"
-    );
-    assert_eq!(office.hall.seats(late, clock(TUESDAY, 8, 10)), 1);
-    office.hall.engine.tick(deadline + SECOND);
-    assert_eq!(office.hall.seats(late, clock(TUESDAY, 8, 10)), 2);
-}
-
-/// The ledger was away when a hold was given back, and somebody else has booked the seat since:
-/// the booking counts. The same for a later hold.
-#[test]
-fn a_hold_whose_end_was_not_written_down_loses() {
-    let one_counter = need(2);
-    for confirmed in [true, false] {
-        let office = Townhall::open();
-        let start = clock(TUESDAY, 8, 0);
-        let [first, other] = [(); 2].map(|()| office.hall.hold(EVENING, start).unwrap());
-        office.hall.engine.release(EVENING, first).unwrap();
-        let later = office
-            .hall
-            .hold_at(EVENING, OfficeIndex(0), start, one_counter)
-            .unwrap();
-        if confirmed {
-            told(office.hall.confirm(EVENING, later, "a request")).unwrap();
-        }
-        let forget = "DELETE FROM ledger WHERE fact = 'released'";
-        let (office, recovered) = office.restart_after(forget, EVENING);
-        assert_eq!(recovered.bookings + recovered.holds, 2);
-        let released = told(office.hall.confirm(EVENING, first, "a request"));
-        assert_eq!(released, Err(ConfirmError::Hold(HoldUse::Gone)));
-        assert!(told(office.hall.confirm(EVENING, later, "a request")).is_ok());
-        assert!(told(office.hall.confirm(EVENING, other, "a request")).is_ok());
-        office.hall.audit(&[TUESDAY]);
-    }
-}
-
-#[test]
-fn bookings_of_an_office_that_is_gone_stop_the_start() {
-    let office = Townhall::open();
-    office.book(clock(TUESDAY, 8, 0));
-    let data = office.close();
-    let elsewhere = town(vec![crate::support::office(2, 1)]);
-    let (ledger, stored) = SqliteLedger::open(data.path(), &elsewhere, OPTIONS).unwrap();
-    let hall = Hall::new(elsewhere, Arc::new(ledger), EVENING);
-    let expected = RecoveryError::OfficeMissing {
-        office: 1,
-        bookings: 1,
-    };
-    assert_eq!(hall.engine.recover(EVENING, stored), Err(expected));
-}
-
-#[test]
-fn a_booking_outside_of_new_opening_hours_is_kept_and_named() {
-    let office = Townhall::open();
-    let booking = office.book(clock(TUESDAY, 8, 0));
-    let cancelled = office.book(clock(TUESDAY, 8, 10));
-    office.cancel(cancelled);
-    let data = office.close();
-    let mut catalogue = kleinheim();
-    catalogue.offices[0].opening.clear();
-    let (ledger, stored) = SqliteLedger::open(data.path(), &catalogue, OPTIONS).unwrap();
-    let hall = Hall::new(catalogue, Arc::new(ledger), EVENING);
-    assert_eq!(
-        hall.engine.recover(EVENING, stored).unwrap().conflicts,
-        [booking.id]
-    );
-    assert_eq!(hall.engine.conflicts(), [booking.id]);
-    assert!(
-        hall.engine
-            .booking(booking.id, booking.secret.manage())
-            .is_ok()
-    );
-}
-
-#[test]
-fn a_data_directory_serves_one_at_a_time() {
-    let data = tempfile::tempdir().unwrap();
-    let ledger = open(data.path()).unwrap();
-    assert!(matches!(
-        open(data.path()),
-        Err(OpenError::Directory(LockError::InUse(_)))
-    ));
-    drop(ledger);
-    assert!(open(data.path()).is_ok());
-}
-
 /// A newer program has been here, and its tables are not ours: they are left as they are.
 #[test]
 fn a_newer_schema_is_refused_and_not_touched() {
@@ -338,67 +128,6 @@ fn a_newer_schema_is_refused_and_not_touched() {
         "{refused:?}"
     );
     assert_eq!(ask::<String>(data.path(), tables), before);
-}
-
-/// The newest facts are found from the end by their times, so those must not go back.
-#[test]
-fn times_never_go_back_although_the_clock_does() {
-    let office = Townhall::open();
-    let id = office.hall.hold(EVENING, clock(TUESDAY, 8, 0)).unwrap().id;
-    for offset in [0, -3_600_000, 5_000, -1, 4_999] {
-        let record = Record {
-            at: EVENING + Millis(offset),
-            fact: Fact::Released { id },
-        };
-        office
-            .ledger
-            .append(Entry { record, done: None })
-            .ok()
-            .unwrap();
-    }
-    let (office, _) = office.restart(EVENING);
-    let early = Record {
-        at: UnixMillis(0),
-        fact: Fact::Released { id },
-    };
-    office
-        .ledger
-        .append(Entry {
-            record: early,
-            done: None,
-        })
-        .ok()
-        .unwrap();
-    let data = office.close();
-    let times: Vec<i64> = ask(data.path(), "SELECT at_ms FROM ledger ORDER BY position");
-    let expected = [0, 0, 0, 5_000, 5_000, 5_000, 5_000].map(|offset| EVENING.0 + offset);
-    assert_eq!(times, expected);
-}
-
-/// Closing writes what was queued; what comes later is given back.
-#[test]
-fn a_closed_ledger_takes_nothing_more() {
-    let office = Townhall::open();
-    let id = office.hall.hold(EVENING, clock(TUESDAY, 8, 0)).unwrap().id;
-    office.ledger.close();
-    let late = Record {
-        at: EVENING,
-        fact: Fact::Released { id },
-    };
-    assert!(
-        office
-            .ledger
-            .append(Entry {
-                record: late,
-                done: None
-            })
-            .is_err()
-    );
-    assert!(!office.ledger.health().is_ready());
-    assert_eq!(
-        ask::<String>(office.data.path(), "SELECT fact FROM ledger"),
-        ["held"]
-    );
 }
 
 /// The disk is away, a whole batch of holds waits for it, and the service is stopped: it stops.
@@ -577,21 +306,4 @@ fn a_seat_that_is_booked_twice_is_found() {
         matches!(stopped, Err(RecoveryError::Overlap(_))),
         "{stopped:?}"
     );
-}
-
-/// A request that was answered is remembered with its key, so that its repetition is recognised.
-#[test]
-fn idempotency_keys_are_remembered() {
-    let office = Townhall::open();
-    office.book(clock(TUESDAY, 8, 0));
-    let data = office.close();
-    let (_ledger, stored) = SqliteLedger::open(data.path(), &kleinheim(), OPTIONS).unwrap();
-    let [remembered] = stored.idempotency_keys[..] else {
-        panic!("one key")
-    };
-    assert_eq!(
-        (remembered.key, remembered.request),
-        (digest("a request"), digest("a request"))
-    );
-    assert_eq!(remembered.at, EVENING);
 }

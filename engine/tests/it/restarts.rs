@@ -14,8 +14,9 @@ use morgenruh_engine::shell::verify::verify;
 use proptest::prelude::*;
 use tempfile::TempDir;
 
+use crate::effort::effort;
 use crate::support::{
-    Answer, EVENING, Hall, THURSDAY, TUESDAY, WEDNESDAY, clock, effort, need, office, town,
+    Answer, EVENING, Hall, THURSDAY, TUESDAY, WEDNESDAY, clock, need, office, town,
 };
 
 const DAYS: [Date; 3] = [TUESDAY, WEDNESDAY, THURSDAY];

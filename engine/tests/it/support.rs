@@ -22,7 +22,6 @@ use morgenruh_engine::shell::engine::{
     Booking, ChangeError, ConfirmAsk, ConfirmError, Engine, HoldAsk, HoldError, Limits,
 };
 use morgenruh_engine::shell::ledger::{Durable, Ledger};
-use proptest::test_runner::Config;
 
 /// The only service of the town.
 pub(crate) const PASSPORT: ServiceIndex = ServiceIndex(0);
@@ -40,18 +39,6 @@ pub(crate) fn berlin() -> TimeZone {
 
 pub(crate) fn clock(day: Date, hour: u16, minute: u16) -> UnixMillis {
     instant_of(&berlin(), day, hour * 60 + minute)
-}
-
-/// `cases` cases of a property, times what MORGENRUH_TEST_EFFORT says.
-#[expect(clippy::disallowed_methods, reason = "tests may be told to try harder")]
-pub(crate) fn effort(cases: u32) -> Config {
-    let effort = std::env::var("MORGENRUH_TEST_EFFORT")
-        .ok()
-        .and_then(|text| text.parse().ok());
-    Config {
-        cases: cases * effort.unwrap_or(1),
-        ..Config::default()
-    }
 }
 
 pub(crate) fn town(offices: Vec<Office>) -> Catalogue {

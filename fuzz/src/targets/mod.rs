@@ -8,6 +8,7 @@ mod ledger;
 mod opening;
 mod requests;
 mod scenario;
+mod stream;
 mod visits;
 
 use crate::{Target, Verdict};
@@ -19,6 +20,7 @@ pub const TARGETS: &[Target] = &[
     target("secret", ids::secret),
     target("ledger_rows", ledger::rows),
     target("ledger_file", ledger::file),
+    target("stream_records", stream::records),
     target("hold_body", visits::hold),
     target("booking_body", visits::booking),
     target("move_body", visits::relocation),

@@ -60,7 +60,7 @@ fn classify(error: rusqlite::Error) -> Failure {
 }
 
 /// Position and time of the newest fact.
-fn newest(connection: &Connection) -> rusqlite::Result<(Position, UnixMillis)> {
+pub(super) fn newest(connection: &Connection) -> rusqlite::Result<(Position, UnixMillis)> {
     let newest = "SELECT position, at_ms FROM ledger ORDER BY position DESC LIMIT 1";
     let mut statement = connection.prepare_cached(newest)?;
     let mut rows = statement.query([])?;

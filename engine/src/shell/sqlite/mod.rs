@@ -4,6 +4,8 @@
 //! reads are never behind the ledger. `synchronous=FULL` in WAL mode: a commit returns after its
 //! fsync, so an acknowledged record survives the loss of power.
 
+mod departure;
+mod history;
 mod journal;
 mod reader;
 
@@ -25,6 +27,10 @@ use crate::rules::catalogue::Catalogue;
 use journal::SqliteJournal;
 
 pub use super::scribe::Options;
+pub use departure::Departure;
+pub use history::HistoryError;
+/// What reading or writing the database can come to.
+pub use rusqlite::Error as DatabaseError;
 
 /// Name of the database in the data directory.
 pub const DATABASE: &str = "morgenruh.sqlite3";
@@ -49,6 +55,13 @@ pub enum OpenError {
          use the program that wrote it or a newer one"
     )]
     Version(PathBuf, String),
+    #[error("there is no database {0}: is this the right data directory?")]
+    Missing(PathBuf),
+    #[error(
+        "the facts of {0} were moved to a Redis and a PostgreSQL by `morgenruh migrate-store`: \
+         set kind = \"redis\" under [ledger]"
+    )]
+    Moved(PathBuf),
 }
 
 /// The ledger of a data directory. Closing or dropping it writes what is queued first.
@@ -144,6 +157,7 @@ impl SqliteLedger {
     ) -> Result<(SqliteLedger, Stored), OpenError> {
         let lock = directory::lock(data)?;
         let connection = open_database(data)?;
+        departure::expect_staying(&connection, data)?;
         let path = data.join(DATABASE);
         let now = (options.clock)();
         let prepare = || {

@@ -123,7 +123,7 @@ fn hold_fact(row: &Row<'_>) -> rusqlite::Result<HoldFact> {
     })
 }
 
-fn channel(number: u8) -> Channel {
+pub(super) fn channel(number: u8) -> Channel {
     Channel::EACH
         .get(usize::from(number))
         .copied()
@@ -131,6 +131,6 @@ fn channel(number: u8) -> Channel {
 }
 
 /// What is not services with quantities counts as none: the seat matters more.
-fn services(text: &str) -> Services {
+pub(super) fn services(text: &str) -> Services {
     text.parse().unwrap_or_default()
 }
