@@ -9,20 +9,41 @@ TARGET = $${CARGO_TARGET_DIR:-target}
 # Other seeds for each commit, the same whenever it is tried.
 COMMIT = $$(( 0x$$(git rev-parse HEAD | cut -c 1-15) ))
 
-.PHONY: help run morning test check bench sim soak
+.PHONY: help packages run run-production morning test check bench sim soak
 
 help:
 	@echo 'make run      start the service on http://127.0.0.1:8080 with a demo release'
+	@echo 'make run-production  the same with a Redis and a PostgreSQL of its own'
 	@echo 'make morning  replay a Düsseldorf morning against it and print the verdict'
 	@echo 'make test     everything that must pass'
 	@echo 'make check    formatting and lints only'
 	@echo 'make sim      the engine in a simulated world: SEED=n replays one, SECONDS=n runs longer'
 	@echo 'make soak     kills the service again and again and calls in every promise: CYCLES=n'
 	@echo 'make bench    how fast it is, beside what it is compared with'
+	@echo 'make packages installs the servers that tests and production need, where there is apt-get'
+
+# Only programs are needed: tests start servers of their own, on free ports.
+packages:
+	@have() { command -v "$$1" > /dev/null; }; \
+	if have redis-server && have redis-cli && have openssl && have setpriv \
+	    && { have initdb || ls /usr/lib/postgresql/*/bin/initdb > /dev/null 2>&1; }; then exit 0; fi; \
+	if ! have apt-get; then \
+	    echo 'Install Redis, PostgreSQL, OpenSSL and util-linux: there is no apt-get to do it.' >&2; \
+	    exit 1; \
+	fi; \
+	if [ "$$(id -u)" = 0 ]; then root=; else root=sudo; fi; \
+	$$root apt-get update && $$root env DEBIAN_FRONTEND=noninteractive \
+	    apt-get install --yes --no-install-recommends redis-server postgresql openssl util-linux
 
 # Release profile: what you see is what a city would run.
 run:
 	$(CARGO) run --release --locked -p morgenruh -- serve --config $(CONFIG) --data $(DATA) --demo
+
+# Their data stays, as the service's own does.
+run-production: packages
+	$(CARGO) build --release --locked -p morgenruh -p morgenruh-servers
+	$(TARGET)/release/morgenruh-servers run --data $(DATA)/production -- \
+	    $(TARGET)/release/morgenruh serve --config $(CONFIG) --data $(DATA)/production/gateway --demo
 
 morning:
 	$(CARGO) build --release --locked -p morgenruh -p morgenruh-loadtest
@@ -35,7 +56,7 @@ check:
 
 # What lets known bugs loose, and what puts other locks into the engine, is built apart: no other
 # test may meet either.
-test: check
+test: packages check
 	$(CARGO) test --locked --workspace --exclude morgenruh-sim \
 	    --exclude morgenruh-lying-disk --exclude morgenruh-interleavings
 	$(CARGO) test --locked -p morgenruh-lying-disk

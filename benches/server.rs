@@ -21,7 +21,9 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use bytes::Bytes;
 use morgenruh::commands::serve;
+use morgenruh::listener::Places;
 use morgenruh::middleware::Bounds;
+use morgenruh::traffic::Traffic;
 use morgenruh::{listener, middleware};
 use morgenruh_benches::servers::{HOLD_FILE, SPANS, availability_file};
 use morgenruh_wire::{Hold, HoldRequest};
@@ -71,7 +73,10 @@ fn bare(answers: &Path) -> std::io::Result<()> {
         timeout: Duration::from_secs(10),
         body_bytes_max: 16_384,
     };
-    let router = middleware::wrap(router, bounds);
+    let templates = SPANS.map(|days| format!("/{days}"));
+    let templates = templates.into_iter().chain(["/holds".to_owned()]);
+    let counter = Traffic::default().counter("public", templates);
+    let router = middleware::wrap(router, bounds, counter);
 
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -80,13 +85,12 @@ fn bare(answers: &Path) -> std::io::Result<()> {
         let socket = TcpListener::bind(ANY_PORT).await?;
         println!("ready listen={}", socket.local_addr()?);
         let options = listener::Options {
-            connections_max: 20_000,
             header_timeout: Duration::from_secs(5),
             drain: Duration::ZERO,
         };
         // Nobody says stop: the bench ends the process.
         let (_running, stop) = watch::channel(false);
-        listener::serve(socket, router, options, stop).await;
+        listener::serve(socket, router, Places::new(20_000), options, stop).await;
         Ok(())
     })
 }

@@ -17,9 +17,11 @@ use morgenruh::app::{App, AppState};
 use morgenruh::availability::Availability;
 use morgenruh::clock;
 use morgenruh::idempotency::Idempotency;
+use morgenruh::listener::Places;
 use morgenruh::router;
 use morgenruh::service_keys::ServiceKeys;
 use morgenruh::settings::Settings;
+use morgenruh::traffic::Traffic;
 use morgenruh_engine::rules::catalogue::Catalogue;
 use morgenruh_engine::rules::catalogue::load::load;
 use morgenruh_engine::rules::record::Position;
@@ -112,8 +114,12 @@ impl Town {
         let app = Arc::new(App {
             engine: Arc::new(engine),
             availability: Availability::new(settings.availability.rendered_bytes_max),
+            production: None,
             idempotency: Idempotency::new(Millis::from_minutes(60), 100),
             service_keys: ServiceKeys::parse(keys).expect("the keys of the small town are keys"),
+            traffic: Traffic::default(),
+            public_places: Places::new(1),
+            admin_places: Places::new(1),
             stopping: AtomicBool::new(false),
             openapi: "{}".to_owned(),
             documentation: String::new(),

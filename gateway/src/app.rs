@@ -5,11 +5,14 @@ use std::sync::atomic::AtomicBool;
 
 use morgenruh_engine::rules::catalogue::Catalogue;
 use morgenruh_engine::shell::engine::Engine;
+use morgenruh_production::ledger::ProductionLedger;
 
 use crate::availability::Availability;
 use crate::idempotency::Idempotency;
+use crate::listener::Places;
 use crate::service_keys::ServiceKeys;
 use crate::settings::Settings;
+use crate::traffic::Traffic;
 
 /// Handed to every handler; cloning it is cheap.
 pub type AppState = Arc<App>;
@@ -17,12 +20,20 @@ pub type AppState = Arc<App>;
 /// Built once, before the listeners open.
 pub struct App {
     pub engine: Arc<Engine>,
+    /// The engine's ledger, if there is a store behind it that operators want to hear of.
+    pub production: Option<Arc<ProductionLedger>>,
     pub settings: Settings,
     /// Rendered answers, re-made when their days change.
     pub availability: Availability,
     /// Answers to requests that carried an Idempotency-Key.
     pub idempotency: Idempotency,
     pub service_keys: ServiceKeys,
+    /// Requests, for `/metrics`.
+    pub traffic: Traffic,
+    /// Open connections of the public listener.
+    pub public_places: Places,
+    /// Open connections of the listener for staff and operations.
+    pub admin_places: Places,
     /// Set when the service is told to stop: readiness says so before the listeners close.
     pub stopping: AtomicBool,
     /// The OpenAPI document, as JSON.

@@ -5,6 +5,7 @@
 //! never reads the answers; therefore the stream is watched.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -13,7 +14,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_io_timeout::TimeoutStream;
 
 /// Pause after the system refused to accept, e.g. for lack of file descriptors.
@@ -21,10 +22,50 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Largest request head, in bytes.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
 
+/// Room for connections; clones share it.
+#[derive(Clone, Debug)]
+pub struct Places {
+    free: Arc<Semaphore>,
+    taken: Arc<AtomicUsize>,
+}
+
+/// The place of one connection, free again when it is dropped.
+struct Place {
+    _permit: Option<OwnedSemaphorePermit>,
+    taken: Arc<AtomicUsize>,
+}
+
+impl Places {
+    pub fn new(connections_max: usize) -> Places {
+        Places {
+            free: Arc::new(Semaphore::new(connections_max)),
+            taken: Arc::default(),
+        }
+    }
+
+    /// Connections that are open.
+    pub fn taken(&self) -> usize {
+        self.taken.load(Ordering::Relaxed)
+    }
+
+    fn take(&self, permit: Option<OwnedSemaphorePermit>) -> Place {
+        self.taken.fetch_add(1, Ordering::Relaxed);
+        Place {
+            _permit: permit,
+            taken: Arc::clone(&self.taken),
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.taken.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// Bounds of a listener.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    pub connections_max: usize,
     /// Time for a client to send its request head; also how long an idle connection is kept, and
     /// how long a client may leave its answers unread.
     pub header_timeout: Duration,
@@ -36,6 +77,7 @@ pub struct Options {
 pub async fn serve(
     listener: TcpListener,
     router: Router,
+    places: Places,
     options: Options,
     mut stop: watch::Receiver<bool>,
 ) -> bool {
@@ -43,12 +85,11 @@ pub async fn serve(
     http.timer(TokioTimer::new())
         .header_read_timeout(options.header_timeout)
         .max_buf_size(HEAD_BYTES_MAX);
-    let places = Arc::new(Semaphore::new(options.connections_max));
     let graceful = GracefulShutdown::new();
     loop {
-        let place = Arc::clone(&places).acquire_owned();
-        let accept = async { (place.await, listener.accept().await) };
-        let (place, accepted) = tokio::select! {
+        let permit = Arc::clone(&places.free).acquire_owned();
+        let accept = async { (permit.await.ok(), listener.accept().await) };
+        let (permit, accepted) = tokio::select! {
             next = accept => next,
             _ = stop.wait_for(|stop| *stop) => break,
         };
@@ -67,6 +108,7 @@ pub async fn serve(
         let service = TowerToHyperService::new(router.clone());
         let connection = http.serve_connection(TokioIo::new(Box::pin(stream)), service);
         let connection = graceful.watch(connection);
+        let place = places.take(permit);
         tokio::spawn(async move {
             // Errors are the client's: it went away, or did not speak HTTP.
             let _ = connection.await;

@@ -59,6 +59,33 @@ enum Command {
         #[command(subcommand)]
         format: Import,
     },
+    /// Move the facts of an embedded ledger to the Redis and the PostgreSQL of the configuration.
+    ///
+    /// Nobody is served meanwhile. What was there stays there untouched, but is not served from any
+    /// more. If it is interrupted, the same command goes on.
+    MigrateStore {
+        /// Folder of the city's configuration, which names both servers.
+        #[arg(long, env = "MORGENRUH_CONFIG", default_value = "config/duesseldorf")]
+        config: PathBuf,
+        /// Folder of the data that the service will use.
+        #[arg(long, env = "MORGENRUH_DATA", default_value = "data")]
+        data: PathBuf,
+        /// Folder of the embedded ledger, if it is another one.
+        #[arg(long)]
+        from: Option<PathBuf>,
+    },
+    /// Begin an empty Redis behind the facts that the database has.
+    ///
+    /// For the day on which a Redis was lost for good. What was acknowledged and had not reached
+    /// the database is given up by this.
+    RestartLedger {
+        /// Folder of the city's configuration, which names both servers.
+        #[arg(long, env = "MORGENRUH_CONFIG", default_value = "config/duesseldorf")]
+        config: PathBuf,
+        /// Folder of the data.
+        #[arg(long, env = "MORGENRUH_DATA", default_value = "data")]
+        data: PathBuf,
+    },
     /// Re-check a data directory: each seat once, facts and tables agree, counts add up.
     ///
     /// Changes nothing; the service may be running.
@@ -109,6 +136,11 @@ fn main() -> ExitCode {
                     out,
                 },
         } => commands::import::import_dldb(&services, &locations, &out),
+        Command::MigrateStore { config, data, from } => {
+            let from = from.as_ref().unwrap_or(&data);
+            commands::store::migrate_store(&config, &data, from)
+        }
+        Command::RestartLedger { config, data } => commands::store::restart_ledger(&config, &data),
         Command::Verify { dir } => commands::verify::verify(&dir),
     }
 }

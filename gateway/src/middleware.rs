@@ -1,17 +1,19 @@
-//! What happens to every request, whatever it asks: a time limit, a last resort for bugs, and the
-//! headers that each answer carries.
+//! What happens to every request, whatever it asks: a time limit, a last resort for bugs, the
+//! headers that each answer carries, and a count.
 
 use std::any::Any;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::problem::{ApiError, Kind};
+use crate::traffic::Counter;
 
 const HEADERS: [(HeaderName, HeaderValue); 4] = [
     (
@@ -42,16 +44,29 @@ pub struct Bounds {
     pub body_bytes_max: usize,
 }
 
+/// What the outermost layer knows.
+struct Frame {
+    timeout: Duration,
+    counter: Counter,
+}
+
 /// Puts the common layers around a router.
-pub fn wrap(router: Router, bounds: Bounds) -> Router {
+pub fn wrap(router: Router, bounds: Bounds, counter: Counter) -> Router {
+    let frame = Frame {
+        timeout: bounds.timeout,
+        counter,
+    };
     router
         .layer(DefaultBodyLimit::max(bounds.body_bytes_max))
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn_with_state(bounds.timeout, around))
+        .layer(from_fn_with_state(Arc::new(frame), around))
 }
 
-async fn around(State(timeout): State<Duration>, request: Request, next: Next) -> Response {
-    let mut response = match tokio::time::timeout(timeout, next.run(request)).await {
+async fn around(State(frame): State<Arc<Frame>>, request: Request, next: Next) -> Response {
+    let begin = Instant::now();
+    let method = request.method().clone();
+    let matched = request.extensions().get::<MatchedPath>().cloned();
+    let mut response = match tokio::time::timeout(frame.timeout, next.run(request)).await {
         Ok(response) => response,
         Err(_) => {
             let detail = "Send the request faster, or try again in a moment.";
@@ -62,6 +77,11 @@ async fn around(State(timeout): State<Duration>, request: Request, next: Next) -
     for (name, value) in HEADERS {
         headers.insert(name, value);
     }
+    let template = matched.as_ref().map(MatchedPath::as_str);
+    let status = response.status();
+    frame
+        .counter
+        .count(template, &method, status, begin.elapsed());
     response
 }
 
@@ -82,6 +102,7 @@ mod tests {
     use tower::Service;
 
     use super::*;
+    use crate::traffic::Traffic;
 
     async fn ask(path: &str) -> (StatusCode, Response) {
         let router = Router::new()
@@ -95,7 +116,8 @@ mod tests {
             timeout: Duration::from_millis(10),
             body_bytes_max: 1024,
         };
-        let mut router = wrap(router, bounds);
+        let counter = Traffic::default().counter("public", ["/panic", "/sleep", "/well"]);
+        let mut router = wrap(router, bounds, counter);
         let request = Request::get(path).body(Body::empty()).unwrap();
         let response = router.call(request).await.unwrap();
         (response.status(), response)

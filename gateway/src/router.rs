@@ -1,7 +1,7 @@
 //! The table of contents of the service: which address answers what.
 
 use axum::Router;
-use axum::routing::get;
+use axum::routing::{MethodRouter, get};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
@@ -9,7 +9,7 @@ use utoipa_axum::routes;
 
 use crate::app::AppState;
 use crate::handlers::{
-    availability, bookings, catalogue, documentation, health, holds, start_page,
+    availability, bookings, catalogue, documentation, health, holds, metrics, start_page,
 };
 use crate::middleware::{self, Bounds};
 use crate::problem::{ApiError, Kind};
@@ -76,26 +76,45 @@ pub fn openapi() -> String {
 
 /// Everything on the public listener.
 pub fn public(app: AppState) -> Router {
-    let (api, _) = api();
-    let bounds = bounds(&app);
-    let router = api
-        .route("/", get(start_page::start_page))
-        .route("/api/docs", get(documentation::page))
-        .route("/api/openapi.json", get(documentation::openapi))
-        .route("/problems/{slug}", get(documentation::problem))
-        .route("/healthz", get(health::healthz))
-        .route("/readyz", get(health::readyz));
-    middleware::wrap(with_fallbacks(router).with_state(app), bounds)
+    let (api, document) = api();
+    let pages = [
+        ("/", get(start_page::start_page)),
+        ("/api/docs", get(documentation::page)),
+        ("/api/openapi.json", get(documentation::openapi)),
+        ("/problems/{slug}", get(documentation::problem)),
+        ("/healthz", get(health::healthz)),
+        ("/readyz", get(health::readyz)),
+    ];
+    let calls: Vec<String> = document.paths.paths.into_keys().collect();
+    finished("public", (api, calls), pages, app)
 }
 
 /// Everything on the listener for staff and operations.
 pub fn admin(app: AppState) -> Router {
+    let pages = [
+        ("/healthz", get(health::healthz)),
+        ("/readyz", get(health::readyz_in_detail)),
+        ("/metrics", get(metrics::metrics)),
+        ("/admin/conflicts", get(health::conflicts)),
+    ];
+    finished("admin", (Router::new(), Vec::new()), pages, app)
+}
+
+/// A router with further pages, and all that is around them. Takes the templates of the routes
+/// that it has already: requests are counted by them.
+fn finished<const PAGES: usize>(
+    listener: &'static str,
+    (mut router, mut templates): (Router<AppState>, Vec<String>),
+    pages: [(&'static str, MethodRouter<AppState>); PAGES],
+    app: AppState,
+) -> Router {
+    for (template, page) in pages {
+        router = router.route(template, page);
+        templates.push(template.to_owned());
+    }
+    let counter = app.traffic.counter(listener, templates);
     let bounds = bounds(&app);
-    let router = Router::new()
-        .route("/healthz", get(health::healthz))
-        .route("/readyz", get(health::readyz_in_detail))
-        .route("/admin/conflicts", get(health::conflicts));
-    middleware::wrap(with_fallbacks(router).with_state(app), bounds)
+    middleware::wrap(with_fallbacks(router).with_state(app), bounds, counter)
 }
 
 fn with_fallbacks(router: Router<AppState>) -> Router<AppState> {

@@ -2,74 +2,70 @@
 //!
 //! A value comes from the environment, else from the city's `server.toml`, else from
 //! `default.toml`, which is also the manual. The names in the environment are made from the keys:
-//! `batch_max` of `[ledger]` is `MORGENRUH_LEDGER_BATCH_MAX`.
+//! `batch_max` of `[ledger]` is `MORGENRUH_LEDGER_BATCH_MAX`. Passwords are not among them: see
+//! `passwords.rs`.
+
+mod kinds;
+mod production;
+mod service;
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use morgenruh_engine::rules::catalogue::load::{DEFAULTS, DEFAULTS_FILE};
-use morgenruh_engine::rules::catalogue::reader::kinds::{self, Read};
 use morgenruh_engine::rules::catalogue::reader::{
-    ConfigError, Document, Entry, Fault, Layers, Lookup, Report, Section, Value, nearest,
+    ConfigError, Document, Entry, Layers, Report, Section, Value, nearest,
 };
+use morgenruh_production::redis::Durability;
+
+use production::durability_name;
+
+pub use production::{Postgres, Redis, Store};
+pub use service::{Availability, Holds, Kind, Ledger, Server};
 
 /// What the name of every variable of ours begins with.
 pub const PREFIX: &str = "MORGENRUH_";
-/// Variables of ours that are not keys of the configuration: the level of the log, and the
-/// folders that the command line can also name.
-pub const OTHER_VARIABLES: [&str; 3] = ["MORGENRUH_CONFIG", "MORGENRUH_DATA", "MORGENRUH_LOG"];
+/// The password for Redis.
+pub const REDIS_PASSWORD: &str = "MORGENRUH_REDIS_PASSWORD";
+/// The password for PostgreSQL.
+pub const POSTGRES_PASSWORD: &str = "MORGENRUH_POSTGRES_PASSWORD";
+/// Variables of ours that are not keys of the configuration: the folders that the command line can
+/// also name, the level of the log, and secrets.
+pub const OTHER_VARIABLES: [&str; 5] = [
+    "MORGENRUH_CONFIG",
+    "MORGENRUH_DATA",
+    "MORGENRUH_LOG",
+    REDIS_PASSWORD,
+    POSTGRES_PASSWORD,
+];
 /// The file in a city's folder.
 pub const SERVER_FILE: &str = "server.toml";
 
-const SECTIONS: [&str; 4] = ["server", "holds", "ledger", "availability"];
-const PATH_CHARS_MAX: usize = 4096;
+const SECTIONS: [&str; 7] = [
+    "server",
+    "holds",
+    "availability",
+    "ledger",
+    "redis",
+    "postgres",
+    "store",
+];
 
-/// One field for each key of `default.toml` outside `[office]`; there they are described.
+/// One field for each section of `default.toml` but `[office]`; there their keys are described.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     pub server: Server,
     pub holds: Holds,
-    pub ledger: Ledger,
     pub availability: Availability,
+    pub ledger: Ledger,
+    pub redis: Redis,
+    pub postgres: Postgres,
+    pub store: Store,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Server {
-    pub listen: SocketAddr,
-    pub admin_listen: SocketAddr,
-    pub connections_max: usize,
-    pub header_timeout_ms: u64,
-    pub request_timeout_ms: u64,
-    pub body_bytes_max: usize,
-    pub stop_notice_ms: u64,
-    pub drain_ms: u64,
-    /// `None`: there are no service keys.
-    pub service_keys_file: Option<PathBuf>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Holds {
-    pub stretch_minutes_max: u16,
-    pub idempotency_minutes: u32,
-    pub idempotency_keys_max: usize,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ledger {
-    pub batch_max: usize,
-    pub queue_max: usize,
-    pub retry_ms: u64,
-    pub ack_timeout_ms: u64,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Availability {
-    pub span_days_max: u16,
-    pub span_days_default: u16,
-    pub rendered_bytes_max: usize,
-}
+/// The keys of a section with their values as TOML.
+type Keys = Vec<(&'static str, String)>;
 
 impl Settings {
     /// Settings from the text of `server.toml`, if there is one, and from the environment, of
@@ -90,70 +86,51 @@ impl Settings {
         report.finish(settings)
     }
 
+    /// "strict": whatever is acknowledged survives. "relaxed": as far as the Redis keeps it.
+    pub fn durability(&self) -> &'static str {
+        match self.ledger.kind {
+            Kind::Sqlite => durability_name(Durability::Strict),
+            Kind::Redis => durability_name(self.redis.durability),
+        }
+    }
+
     /// The settings as the text of a `server.toml`.
     pub fn dump(&self) -> String {
         let Settings {
             server,
             holds,
-            ledger,
             availability,
+            ledger,
+            redis,
+            postgres,
+            store,
         } = self;
         let mut text = String::new();
-        let mut section = |name: &str, keys: &[(&str, &dyn std::fmt::Display)]| {
+        for (name, keys) in [
+            ("server", server.keys()),
+            ("holds", holds.keys()),
+            ("availability", availability.keys()),
+            ("ledger", ledger.keys()),
+            ("redis", redis.keys()),
+            ("postgres", postgres.keys()),
+            ("store", store.keys()),
+        ] {
             writeln!(text, "[{name}]").expect("writing to a string cannot fail");
             for (key, value) in keys {
                 writeln!(text, "{key} = {value}").expect("writing to a string cannot fail");
             }
-        };
-        let keys_file = server
-            .service_keys_file
-            .as_deref()
-            .map(|path| path.to_string_lossy());
-        section(
-            "server",
-            &[
-                ("listen", &quote(&server.listen.to_string())),
-                ("admin_listen", &quote(&server.admin_listen.to_string())),
-                ("connections_max", &server.connections_max),
-                ("header_timeout_ms", &server.header_timeout_ms),
-                ("request_timeout_ms", &server.request_timeout_ms),
-                ("body_bytes_max", &server.body_bytes_max),
-                ("stop_notice_ms", &server.stop_notice_ms),
-                ("drain_ms", &server.drain_ms),
-                ("service_keys_file", &quote(&keys_file.unwrap_or_default())),
-            ],
-        );
-        section(
-            "holds",
-            &[
-                ("stretch_minutes_max", &holds.stretch_minutes_max),
-                ("idempotency_minutes", &holds.idempotency_minutes),
-                ("idempotency_keys_max", &holds.idempotency_keys_max),
-            ],
-        );
-        section(
-            "ledger",
-            &[
-                ("batch_max", &ledger.batch_max),
-                ("queue_max", &ledger.queue_max),
-                ("retry_ms", &ledger.retry_ms),
-                ("ack_timeout_ms", &ledger.ack_timeout_ms),
-            ],
-        );
-        section(
-            "availability",
-            &[
-                ("span_days_max", &availability.span_days_max),
-                ("span_days_default", &availability.span_days_default),
-                ("rendered_bytes_max", &availability.rendered_bytes_max),
-            ],
-        );
+        }
         text
     }
 }
 
 fn quote(text: &str) -> String {
     toml::Value::from(text).to_string()
+}
+
+fn quote_path(path: &Option<PathBuf>) -> String {
+    let text = path.as_deref().map(Path::to_string_lossy);
+    quote(&text.unwrap_or_default())
 }
 
 /// The environment as a document of the shape of `default.toml`.
@@ -211,10 +188,13 @@ fn read(documents: [Option<&Document>; 3], report: &Report) -> Settings {
         roots.iter().filter_map(|root| root.table(name)).collect()
     };
     let settings = Settings {
-        server: finished(&in_section("server"), server),
-        holds: finished(&in_section("holds"), holds),
-        ledger: finished(&in_section("ledger"), ledger),
-        availability: finished(&in_section("availability"), availability),
+        server: finished(&in_section("server"), Server::read),
+        holds: finished(&in_section("holds"), Holds::read),
+        availability: finished(&in_section("availability"), Availability::read),
+        ledger: finished(&in_section("ledger"), Ledger::read),
+        redis: finished(&in_section("redis"), Redis::read),
+        postgres: finished(&in_section("postgres"), Postgres::read),
+        store: finished(&in_section("store"), Store::read),
     };
     file.iter().for_each(Section::finish);
     settings
@@ -227,74 +207,10 @@ fn finished<T>(sections: &[Section<'_>], read: impl Fn(&Layers<'_, '_>) -> T) ->
     value
 }
 
-fn server(layers: &Layers<'_, '_>) -> Server {
-    let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let keys_file = layers.need("service_keys_file", kinds::text(0..=PATH_CHARS_MAX));
-    Server {
-        listen: layers.need("listen", address).unwrap_or(nowhere),
-        admin_listen: layers.need("admin_listen", address).unwrap_or(nowhere),
-        connections_max: size(layers, "connections_max", 16, 1_000_000),
-        header_timeout_ms: number(layers, "header_timeout_ms", 100, 60_000),
-        request_timeout_ms: number(layers, "request_timeout_ms", 1000, 120_000),
-        body_bytes_max: size(layers, "body_bytes_max", 1024, 1_048_576),
-        stop_notice_ms: number(layers, "stop_notice_ms", 0, 60_000),
-        drain_ms: number(layers, "drain_ms", 0, 600_000),
-        service_keys_file: keys_file.filter(|path| !path.is_empty()).map(PathBuf::from),
-    }
-}
-
-fn holds(layers: &Layers<'_, '_>) -> Holds {
-    Holds {
-        stretch_minutes_max: number(layers, "stretch_minutes_max", 0, 240),
-        idempotency_minutes: number(layers, "idempotency_minutes", 1, 10_080),
-        idempotency_keys_max: size(layers, "idempotency_keys_max", 100, 10_000_000),
-    }
-}
-
-fn ledger(layers: &Layers<'_, '_>) -> Ledger {
-    Ledger {
-        batch_max: size(layers, "batch_max", 1, 65_536),
-        queue_max: size(layers, "queue_max", 100, 1_000_000),
-        retry_ms: number(layers, "retry_ms", 10, 60_000),
-        ack_timeout_ms: number(layers, "ack_timeout_ms", 100, 60_000),
-    }
-}
-
-fn availability(layers: &Layers<'_, '_>) -> Availability {
-    let availability = Availability {
-        span_days_max: number(layers, "span_days_max", 1, 366),
-        span_days_default: number(layers, "span_days_default", 1, 366),
-        rendered_bytes_max: size(layers, "rendered_bytes_max", 1 << 20, 1 << 30),
-    };
-    if availability.span_days_default > availability.span_days_max {
-        layers.fault("span_days_default", "is more than span_days_max");
-    }
-    availability
-}
-
-fn number<T>(layers: &Layers<'_, '_>, key: &'static str, min: u32, max: u32) -> T
-where
-    T: TryFrom<u32> + Default,
-{
-    let number = layers.need(key, kinds::integer(min..=max)).unwrap_or(min);
-    T::try_from(number).unwrap_or_default()
-}
-
-fn size(layers: &Layers<'_, '_>, key: &'static str, min: u32, max: u32) -> usize {
-    number(layers, key, min, max)
-}
-
-fn address(entry: &Entry) -> Read<SocketAddr> {
-    let text = kinds::text(1..=64)(entry)?;
-    text.parse().map_err(|_| {
-        vec![Fault::new(format!(
-            "{text:?} is not an address and port like 127.0.0.1:8080"
-        ))]
-    })
-}
-
 #[cfg(test)]
 mod tests {
+    use morgenruh_production::tls::Tls;
+
     use super::*;
 
     fn environment(variables: &[(&str, &str)]) -> BTreeMap<String, String> {
@@ -367,10 +283,76 @@ mod tests {
         let mut settings = defaults();
         settings.server.service_keys_file = Some(PathBuf::from("keys \"of\" friends"));
         settings.holds.stretch_minutes_max = 0;
+        settings.ledger.kind = Kind::Redis;
+        settings.redis.user = Some("gateway".to_owned());
+        settings.redis.durability = Durability::Relaxed;
+        settings.redis.tls = Tls::On { ca_file: None };
+        settings.postgres.password_file = Some(PathBuf::from("a file"));
+        settings.postgres.tls = Tls::On {
+            ca_file: Some(PathBuf::from("ca.pem")),
+        };
         assert_eq!(
             Settings::load(Some(&settings.dump()), &BTreeMap::new()),
             Ok(settings)
         );
+    }
+
+    #[test]
+    fn a_dump_has_every_key_but_those_of_offices() {
+        let dump = defaults().dump();
+        let (settings, _) = DEFAULTS.split_once("\n[office]\n").unwrap();
+        let lines = |text: &str| -> Vec<String> {
+            let plain = text.lines().filter(|line| !line.is_empty());
+            plain
+                .filter(|line| !line.starts_with('#'))
+                .map(str::to_owned)
+                .collect()
+        };
+        assert_eq!(lines(&dump), lines(settings));
+    }
+
+    /// A password in a file that is shared would be known to everybody who may read it.
+    #[test]
+    fn no_password_gets_into_the_settings() {
+        let file = "[redis]\npassword = \"secret\"\n[postgres]\naddress = \"u:secret@db\"\n";
+        let variables = [
+            ("MORGENRUH_REDIS_PASSWORD", "secret"),
+            ("MORGENRUH_POSTGRES_PASSWORD", "secret"),
+        ];
+        assert_eq!(
+            complaints(Some(file), &variables),
+            [
+                "server.toml:2: redis.password: unknown key; did you mean \"password_file\"?",
+                "server.toml:4: postgres.address: is not a host and port like \
+                 db.example.org:5432",
+            ]
+        );
+        let settings = Settings::load(None, &environment(&variables));
+        assert_eq!(settings, Ok(defaults()));
+    }
+
+    #[test]
+    fn what_contradicts_itself_is_told() {
+        for (file, complaint) in [
+            (
+                "[store]\nbacklog_slow = 1000000\n",
+                "server.toml:2: store.backlog_slow: is not less than backlog_max",
+            ),
+            (
+                "[store]\nretry_ms = 5001\n",
+                "server.toml:2: store.retry_ms: is more than retry_max_ms",
+            ),
+            (
+                "[redis]\nca_file = \"ca.pem\"\n",
+                "server.toml:2: redis.ca_file: is of no use without tls = true",
+            ),
+            (
+                "[ledger]\nkind = \"postgres\"\n",
+                "server.toml:2: ledger.kind: \"postgres\" is none of sqlite, redis",
+            ),
+        ] {
+            assert_eq!(complaints(Some(file), &[]), [complaint]);
+        }
     }
 
     /// The manual must not lie: each bound it names is the bound that holds.
@@ -398,7 +380,7 @@ mod tests {
                 comment.clear();
             }
         }
-        assert!(checked >= 15, "only {checked} keys name their bounds");
+        assert!(checked >= 28, "only {checked} keys name their bounds");
     }
 
     /// `… 16 to 1000000.` at the end of a comment.

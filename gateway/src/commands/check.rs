@@ -6,11 +6,10 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use morgenruh_engine::rules::catalogue::dump::dump;
-use morgenruh_engine::rules::catalogue::load::load;
-use morgenruh_engine::rules::catalogue::reader::ConfigError;
 use morgenruh_engine::rules::catalogue::{Catalogue, Status};
 
 use super::city_files::read_city_files;
+use super::configuration::city_and_settings;
 use crate::settings::{SERVER_FILE, Settings};
 
 const CHECK_FAILED: u8 = 1;
@@ -37,7 +36,7 @@ fn report(
     dump: bool,
     out: &mut impl Write,
 ) -> io::Result<ExitCode> {
-    match read(files) {
+    match city_and_settings(files, &BTreeMap::new()) {
         Ok((catalogue, settings)) if dump => print_dump(&catalogue, &settings, out)?,
         Ok((catalogue, _)) => writeln!(out, "ok: {}", summary(&catalogue))?,
         Err(errors) => {
@@ -55,21 +54,6 @@ fn report(
         }
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// The city and the settings beside it, or the mistakes of both.
-fn read(files: &BTreeMap<String, String>) -> Result<(Catalogue, Settings), Vec<ConfigError>> {
-    let server_toml = files.get(SERVER_FILE).map(String::as_str);
-    match (load(files), Settings::load(server_toml, &BTreeMap::new())) {
-        (Ok(catalogue), Ok(settings)) => Ok((catalogue, settings)),
-        (catalogue, settings) => {
-            let mut errors = catalogue.err().unwrap_or_default();
-            errors.extend(settings.err().unwrap_or_default());
-            errors.sort();
-            errors.dedup();
-            Err(errors)
-        }
-    }
 }
 
 fn print_dump(catalogue: &Catalogue, settings: &Settings, out: &mut impl Write) -> io::Result<()> {

@@ -2,6 +2,8 @@
 
 pub mod check;
 pub mod city_files;
+mod configuration;
 pub mod import;
 pub mod serve;
+pub mod store;
 pub mod verify;

@@ -8,36 +8,33 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use morgenruh_engine::rules::catalogue::load::load;
-use morgenruh_engine::rules::catalogue::reader::ConfigError;
-use morgenruh_engine::rules::catalogue::{Catalogue, Status};
+use morgenruh_engine::rules::catalogue::Status;
 use morgenruh_engine::rules::time::{Millis, UnixMillis};
 use morgenruh_engine::shell::engine::{Engine, Limits};
-use morgenruh_engine::shell::ledger::Health;
 use morgenruh_engine::shell::recovery::{Recovered, RecoveryError};
-use morgenruh_engine::shell::sqlite::{self, OpenError, SqliteLedger};
 use morgenruh_engine::shell::vital::spawn_vital;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 
-use super::city_files::{CityFilesError, read_city_files};
+use super::configuration::{ConfigurationError, configuration};
 use crate::app::{App, AppState};
 use crate::availability::Availability;
-use crate::clock;
 use crate::handlers::documentation;
 use crate::idempotency::Idempotency;
-use crate::listener;
+use crate::keeping::{Keeper, OpenError};
+use crate::listener::{self, Places};
 use crate::router;
 use crate::service_keys::ServiceKeys;
-use crate::settings::{SERVER_FILE, Settings};
+use crate::settings::Settings;
 use crate::texts;
+use crate::traffic::Traffic;
+use crate::{clock, clockwork};
 
-/// How often deadlines are looked at.
-const TICK: Duration = Duration::from_millis(200);
-/// How often days that are over are dropped, in milliseconds.
-const RETIRE_MS: i64 = 3_600_000;
+/// Connections in the kernel's queue, as far as net.core.somaxconn lets it grow: everybody comes in
+/// the same second.
+const WAITING_CONNECTIONS_MAX: u32 = 4_096;
 
 /// The command line.
 pub struct Options {
@@ -52,27 +49,18 @@ pub struct Options {
 /// Why the service did not start.
 #[derive(Debug, thiserror::Error)]
 enum StartError {
-    #[error("{0}")]
-    Files(#[from] CityFilesError),
-    #[error("the configuration has {} errors:{}", .0.len(), lines(.0))]
-    Configuration(Vec<ConfigError>),
+    #[error(transparent)]
+    Configuration(#[from] ConfigurationError),
     #[error("the file of service keys {0}: {1}")]
     ServiceKeys(PathBuf, String),
-    #[error("{0}")]
-    Data(#[from] OpenError),
+    #[error(transparent)]
+    Ledger(#[from] OpenError),
     #[error("{0}")]
     Recovery(#[from] RecoveryError),
     #[error("cannot listen on {0}: {1}")]
     Listen(SocketAddr, std::io::Error),
     #[error("cannot start: {0}")]
     System(#[from] std::io::Error),
-}
-
-fn lines(errors: &[ConfigError]) -> String {
-    errors.iter().fold(String::new(), |mut text, error| {
-        let _ = write!(text, "\n  {error}");
-        text
-    })
 }
 
 /// Runs the service until it is told to stop.
@@ -95,18 +83,15 @@ pub fn serve(options: Options) -> ExitCode {
 }
 
 fn run(options: &Options) -> Result<(), StartError> {
-    let (catalogue, settings) = configuration(options)?;
+    let (catalogue, mut settings) = configuration(&options.config)?;
+    settings.server.listen = options.listen.unwrap_or(settings.server.listen);
+    settings.server.admin_listen = options.admin_listen.unwrap_or(settings.server.admin_listen);
     let service_keys = service_keys(&settings)?;
+    let begin = Instant::now();
+    let (keeper, stored) = Keeper::open(&options.data, &settings, &catalogue)?;
+    let keeper = Arc::new(keeper);
     let now = clock::now();
 
-    let ledger_options = sqlite::Options {
-        batch_max: settings.ledger.batch_max,
-        queue_max: settings.ledger.queue_max,
-        retry: Duration::from_millis(settings.ledger.retry_ms),
-        clock: clock::now,
-    };
-    let (ledger, stored) = SqliteLedger::open(&options.data, &catalogue, ledger_options)?;
-    let ledger = Arc::new(ledger);
     let stretch_minutes_max = u32::from(settings.holds.stretch_minutes_max);
     let limits = Limits {
         stretch_max: Millis::from_minutes(stretch_minutes_max),
@@ -125,19 +110,24 @@ fn run(options: &Options) -> Result<(), StartError> {
     }
     let engine = Arc::new(Engine::new(
         Arc::new(catalogue),
-        ledger.clone(),
+        keeper.clone(),
         limits,
         demo_at,
         now,
     ));
     let recovered = engine.recover(now, stored)?;
+    tell(&recovered, begin.elapsed());
 
     let openapi = router::openapi();
     let app = Arc::new(App {
         availability: Availability::new(settings.availability.rendered_bytes_max),
         engine,
         idempotency,
+        production: keeper.production(),
         service_keys,
+        traffic: Traffic::default(),
+        public_places: Places::new(settings.server.connections_max),
+        admin_places: Places::new(settings.server.connections_max),
         stopping: AtomicBool::new(false),
         documentation: documentation::render(&openapi),
         openapi,
@@ -147,32 +137,10 @@ fn run(options: &Options) -> Result<(), StartError> {
         .enable_all()
         .build()?;
     let drained = runtime.block_on(until_stopped(Arc::clone(&app), &recovered))?;
-    // Requests are over; what they were promised is written before the file is let go.
-    ledger.close();
+    // Requests are over; what they were promised is written before the ledger is let go.
+    keeper.close();
     tracing::info!(drained, "stopped");
     Ok(())
-}
-
-fn configuration(options: &Options) -> Result<(Catalogue, Settings), StartError> {
-    let files = read_city_files(&options.config)?;
-    let environment: BTreeMap<String, String> = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect();
-    let server_file = files.get(SERVER_FILE).map(String::as_str);
-    // Both are read before either is refused, so that every error is shown at once.
-    let (catalogue, mut settings) = match (load(&files), Settings::load(server_file, &environment))
-    {
-        (Ok(catalogue), Ok(settings)) => (catalogue, settings),
-        (catalogue, settings) => {
-            let errors = [catalogue.err(), settings.err()];
-            return Err(StartError::Configuration(
-                errors.into_iter().flatten().flatten().collect(),
-            ));
-        }
-    };
-    settings.server.listen = options.listen.unwrap_or(settings.server.listen);
-    settings.server.admin_listen = options.admin_listen.unwrap_or(settings.server.admin_listen);
-    Ok((catalogue, settings))
 }
 
 fn service_keys(settings: &Settings) -> Result<ServiceKeys, StartError> {
@@ -186,29 +154,35 @@ fn service_keys(settings: &Settings) -> Result<ServiceKeys, StartError> {
 
 async fn until_stopped(app: AppState, recovered: &Recovered) -> Result<bool, StartError> {
     let server = &app.settings.server;
-    let public = bind(server.listen).await?;
-    let admin = bind(server.admin_listen).await?;
+    let public = bind(server.listen)?;
+    let admin = bind(server.admin_listen)?;
     // Before anybody is told that it is ready: a signal from then on must find us listening.
     let termination = termination()?;
     announce(&app, recovered, public.local_addr()?, admin.local_addr()?);
 
     let (stop, stopped) = watch::channel(false);
     let options = listener::Options {
-        connections_max: server.connections_max,
         header_timeout: Duration::from_millis(server.header_timeout_ms),
         drain: Duration::from_millis(server.drain_ms),
     };
     let public = listener::serve(
         public,
         router::public(app.clone()),
+        app.public_places.clone(),
         options,
         stopped.clone(),
     );
-    let admin = listener::serve(admin, router::admin(app.clone()), options, stopped.clone());
+    let admin = listener::serve(
+        admin,
+        router::admin(app.clone()),
+        app.admin_places.clone(),
+        options,
+        stopped.clone(),
+    );
     let (public, admin) = (tokio::spawn(public), tokio::spawn(admin));
     let clockwork = spawn_vital("clockwork", {
         let app = app.clone();
-        move || clockwork(&app, &stopped)
+        move || clockwork::run(&app, &stopped)
     })?;
 
     termination.await;
@@ -221,10 +195,18 @@ async fn until_stopped(app: AppState, recovered: &Recovered) -> Result<bool, Sta
     Ok(drained)
 }
 
-async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|error| StartError::Listen(address, error))
+fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
+    let listen = || {
+        let socket = match address {
+            SocketAddr::V4(_) => TcpSocket::new_v4(),
+            SocketAddr::V6(_) => TcpSocket::new_v6(),
+        }?;
+        // A restart must not wait for what is left of old connections.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(WAITING_CONNECTIONS_MAX)
+    };
+    listen().map_err(|error| StartError::Listen(address, error))
 }
 
 /// Registers for the signals that end the service; the future waits for one of them.
@@ -240,32 +222,17 @@ fn termination() -> std::io::Result<impl Future<Output = ()>> {
     })
 }
 
-/// What happens by the clock: deadlines, days that are over, and a word when the ledger goes away
-/// or comes back.
-fn clockwork(app: &App, stopped: &watch::Receiver<bool>) {
-    let mut was = Health::Ready;
-    let mut retired_at = clock::now();
-    while !*stopped.borrow() {
-        std::thread::sleep(TICK);
-        let now = clock::now();
-        app.engine.tick(now);
-        let since_ms = (now - retired_at).0;
-        if since_ms.abs() >= RETIRE_MS {
-            // After a jump of the clock, what it says has to prove itself first.
-            if (RETIRE_MS..2 * RETIRE_MS).contains(&since_ms) {
-                app.engine.retire(now);
-            }
-            retired_at = now;
-        }
-        let health = app.engine.ledger_health();
-        if health.is_ready() != was.is_ready() {
-            match &health {
-                Health::Ready => tracing::info!("the ledger is back"),
-                Health::Away { reason, .. } => tracing::error!(%reason, "the ledger is away"),
-            }
-            was = health;
-        }
+fn tell(recovered: &Recovered, duration: Duration) {
+    for conflict in &recovered.conflicts {
+        tracing::warn!(booking = ?conflict, "lies outside the opening hours and is kept");
     }
+    tracing::info!(
+        bookings = recovered.bookings,
+        holds = recovered.holds,
+        conflicts = recovered.conflicts.len(),
+        "recovered in {} ms",
+        duration.as_millis(),
+    );
 }
 
 #[expect(clippy::print_stdout, reason = "the one line that programs wait for")]
@@ -276,15 +243,6 @@ fn announce(app: &App, recovered: &Recovered, public: SocketAddr, admin: SocketA
         .iter()
         .filter(|office| office.status == Status::Live)
         .count();
-    for conflict in &recovered.conflicts {
-        tracing::warn!(booking = ?conflict, "lies outside the opening hours and is kept");
-    }
-    tracing::info!(
-        bookings = recovered.bookings,
-        holds = recovered.holds,
-        conflicts = recovered.conflicts.len(),
-        "recovered",
-    );
     eprintln!("{}", welcome(app, public, live));
     println!(
         "ready listen={public} admin={admin} offices={live} recovered_bookings={}",

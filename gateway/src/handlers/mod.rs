@@ -6,4 +6,5 @@ pub(crate) mod catalogue;
 pub(crate) mod documentation;
 pub(crate) mod health;
 pub(crate) mod holds;
+pub(crate) mod metrics;
 pub(crate) mod start_page;

@@ -31,6 +31,39 @@ fn the_city_that_comes_with_it_is_well() {
     );
 }
 
+/// Whoever starts from an example starts from something that loads.
+#[test]
+fn the_examples_are_well_beside_a_city() {
+    let examples = concat!(env!("CARGO_MANIFEST_DIR"), "/../config/examples");
+    let mut checked = 0;
+    for example in std::fs::read_dir(examples).unwrap() {
+        let server_toml = example.unwrap().path().join("server.toml");
+        let dir = tempdir().unwrap();
+        copy_folder(Path::new(DUESSELDORF), dir.path());
+        std::fs::copy(&server_toml, dir.path().join("server.toml")).unwrap();
+        let text = ended(&run(&["check", arguments(dir.path())]), 0);
+        assert!(text.starts_with("ok: Landeshauptstadt"), "{text}");
+        round_trip(dir.path());
+        checked += 1;
+    }
+    assert_eq!(checked, 2);
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let (path, to) = {
+            let entry = entry.unwrap();
+            (entry.path(), to.join(entry.file_name()))
+        };
+        if path.is_dir() {
+            copy_folder(&path, &to);
+        } else {
+            std::fs::copy(&path, &to).unwrap();
+        }
+    }
+}
+
 #[test]
 fn every_mistake_of_a_city_is_told_at_once() {
     let dir = tempdir().unwrap();

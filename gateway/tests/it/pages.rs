@@ -377,10 +377,17 @@ fn the_two_listeners_do_not_mix() {
         service.send(&Request::get("/admin/conflicts")).slug(),
         "not-found"
     );
+    assert_eq!(service.send(&Request::get("/metrics")).slug(), "not-found");
     for path in ["/", "/api/v1/offices", "/api/docs"] {
         let answer = Request::get(path).send(service.admin).unwrap();
         assert_eq!(answer.slug(), "not-found");
     }
     let detail: Value = Request::get("/readyz").send(service.admin).unwrap().json();
-    assert_eq!(detail, json!({ "ledger": "ready" }));
+    let ledger = json!({
+        "kind": "sqlite",
+        "health": "ready",
+        "durability": "strict",
+        "findings": [],
+    });
+    assert_eq!(detail, json!({ "stopping": false, "ledger": ledger }));
 }

@@ -1,0 +1,68 @@
+//! What happens by the clock: deadlines, days that are over, and a word in the log when the ledger
+//! or the store goes away or comes back.
+
+use std::time::Duration;
+
+use morgenruh_engine::shell::ledger::Health;
+use tokio::sync::watch;
+
+use crate::app::App;
+use crate::clock;
+
+/// How often deadlines are looked at.
+const TICK: Duration = Duration::from_millis(200);
+/// How often days that are over are dropped, in milliseconds.
+const RETIRE_MS: i64 = 3_600_000;
+
+/// Runs until `stopped` says so; takes this thread.
+pub(crate) fn run(app: &App, stopped: &watch::Receiver<bool>) {
+    let mut watched = Watched::default();
+    let mut retired_at = clock::now();
+    while !*stopped.borrow() {
+        std::thread::sleep(TICK);
+        let now = clock::now();
+        app.engine.tick(now);
+        let since_ms = (now - retired_at).0;
+        if since_ms.abs() >= RETIRE_MS {
+            // After a jump of the clock, what it says has to prove itself first.
+            if (RETIRE_MS..2 * RETIRE_MS).contains(&since_ms) {
+                app.engine.retire(now);
+            }
+            retired_at = now;
+        }
+        watched.look(app);
+    }
+}
+
+/// What the log was last told.
+#[derive(Default)]
+struct Watched {
+    ledger_away: bool,
+    store_away: bool,
+    quarantined: u64,
+}
+
+impl Watched {
+    fn look(&mut self, app: &App) {
+        changed(&mut self.ledger_away, app.engine.ledger_health(), "ledger");
+        let Some(production) = &app.production else {
+            return;
+        };
+        let backlog = production.backlog();
+        changed(&mut self.store_away, backlog.store_health(), "store");
+        let quarantined = backlog.quarantined();
+        if quarantined > self.quarantined {
+            tracing::error!(quarantined, "the store has refused records: look at them");
+        }
+        self.quarantined = quarantined;
+    }
+}
+
+fn changed(was_away: &mut bool, health: Health, what: &str) {
+    match health {
+        Health::Ready if *was_away => tracing::info!("the {what} is back"),
+        Health::Away { reason, .. } if !*was_away => tracing::error!(%reason, "the {what} is away"),
+        _ => return,
+    }
+    *was_away = !*was_away;
+}

@@ -1,0 +1,104 @@
+//! Kinds of values that only settings have, and shorthands for the others.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use morgenruh_engine::rules::catalogue::reader::kinds::{self, Read};
+use morgenruh_engine::rules::catalogue::reader::{Entry, Fault, Layers, Lookup};
+
+/// Longest path, in characters.
+const PATH_CHARS_MAX: usize = 4096;
+/// Longest host and port, in characters.
+const ENDPOINT_CHARS_MAX: usize = 260;
+
+pub(super) fn number<T>(layers: &Layers<'_, '_>, key: &'static str, min: u32, max: u32) -> T
+where
+    T: TryFrom<u32> + Default,
+{
+    let number = layers.need(key, kinds::integer(min..=max)).unwrap_or(min);
+    T::try_from(number).unwrap_or_default()
+}
+
+pub(super) fn size(layers: &Layers<'_, '_>, key: &'static str, min: u32, max: u32) -> usize {
+    number(layers, key, min, max)
+}
+
+pub(super) fn flag(layers: &Layers<'_, '_>, key: &'static str) -> bool {
+    layers.need(key, kinds::flag).unwrap_or_default()
+}
+
+/// A text of at most so many characters; None when it is empty.
+pub(super) fn text(layers: &Layers<'_, '_>, key: &'static str, chars_max: usize) -> Option<String> {
+    let text = layers.need(key, kinds::text(0..=chars_max));
+    text.filter(|text| !text.is_empty())
+}
+
+/// None when it is empty.
+pub(super) fn path(layers: &Layers<'_, '_>, key: &'static str) -> Option<PathBuf> {
+    text(layers, key, PATH_CHARS_MAX).map(PathBuf::from)
+}
+
+/// An address of this machine to listen on.
+pub(super) fn address(entry: &Entry) -> Read<SocketAddr> {
+    let text = kinds::text(1..=64)(entry)?;
+    text.parse().map_err(|_| {
+        vec![Fault::new(format!(
+            "{text:?} is not an address and port like 127.0.0.1:8080"
+        ))]
+    })
+}
+
+/// Where a server is: the name of a host, or its address, and a port.
+pub(super) fn endpoint(entry: &Entry) -> Read<String> {
+    let text = kinds::text(1..=ENDPOINT_CHARS_MAX)(entry)?;
+    if is_endpoint(&text) {
+        return Ok(text);
+    }
+    // Not quoted: whoever takes this for a URL may have written a password into it.
+    Err(vec![Fault::new(
+        "is not a host and port like db.example.org:5432",
+    )])
+}
+
+fn is_endpoint(text: &str) -> bool {
+    let Some((host, port)) = text.rsplit_once(':') else {
+        return false;
+    };
+    let is_name = |host: &str| {
+        !host.is_empty()
+            && host
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
+    };
+    let port_is_one = port.parse::<u16>().is_ok_and(|port| port > 0);
+    port_is_one && (is_name(host) || text.parse::<SocketAddr>().is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_and_ports() {
+        for text in [
+            "127.0.0.1:1",
+            "[::1]:6379",
+            "redis:6379",
+            "db-1.example.org:65535",
+        ] {
+            assert!(is_endpoint(text), "{text}");
+        }
+        for text in [
+            "redis",
+            "redis:",
+            ":6379",
+            "redis:0",
+            "redis:65536",
+            "::1:6379",
+            "redis://redis:6379",
+            "user@redis:6379",
+        ] {
+            assert!(!is_endpoint(text), "{text}");
+        }
+    }
+}

@@ -1,0 +1,1 @@
+COPY persons (booking, name, email, phone, answers) FROM STDIN (FORMAT binary)

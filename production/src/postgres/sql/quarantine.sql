@@ -1,0 +1,1 @@
+INSERT INTO quarantine (position, reason, record) VALUES ($1, $2, $3::text::json)

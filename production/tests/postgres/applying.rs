@@ -1,0 +1,255 @@
+//! From facts to tables.
+
+use std::time::{Duration, Instant};
+
+use morgenruh_engine::rules::ids::ReservationId;
+use morgenruh_engine::rules::record::{Booked, Fact, Position};
+use morgenruh_engine::rules::time::{Millis, UnixMillis};
+use morgenruh_engine::shell::drain::{Placed, Store, StoreError};
+
+use crate::history::{History, Town};
+use crate::server::Server;
+
+const TOWN: Town = Town {
+    offices: 3,
+    days: 5,
+    counters: 6,
+};
+
+fn booked(fact: &Fact) -> &Booked {
+    match fact {
+        Fact::Booked(booked) => booked,
+        other => panic!("{other:?} is no booking"),
+    }
+}
+
+fn cancelled(of: &Fact) -> Fact {
+    let confirmed = &booked(of).confirmed;
+    Fact::Cancelled {
+        id: confirmed.id,
+        origin: confirmed.contract.origin,
+        sequence: confirmed.contract.sequence + 1,
+    }
+}
+
+/// The first booking moves to the seat of the second.
+fn moved(of: &Fact, to: &Fact) -> Fact {
+    let mut confirmed = booked(to).confirmed.clone();
+    let from = &booked(of).confirmed;
+    confirmed.contract = from.contract;
+    confirmed.contract.sequence += 1;
+    Fact::Moved {
+        from: from.id,
+        to: Box::new(confirmed),
+    }
+}
+
+/// Whatever is done to a booking within one transaction, the tables show how it ended; and the
+/// same in as many transactions as there are facts.
+#[test]
+fn a_booking_that_is_made_moved_and_cancelled_at_once_ends_as_it_did_in_steps() {
+    let mut tables = Vec::new();
+    for batch_max in [1, 2, 3, 100] {
+        let server = Server::start();
+        let mut store = server.store();
+        let mut history = History::new(1, TOWN);
+        let [hold_a, book_a] = history.booking();
+        let [hold_b, book_b] = history.booking();
+        let [hold_c, book_c] = history.booking();
+        let (move_a, cancel_c) = (moved(&book_a, &book_b), cancelled(&book_c));
+        let Fact::Moved { to, .. } = &move_a else {
+            panic!("it moved")
+        };
+        let cancel_a = Fact::Cancelled {
+            id: to.id,
+            origin: to.contract.origin,
+            sequence: 2,
+        };
+        let facts = [
+            hold_a, book_a, hold_b, move_a, hold_c, book_c, cancel_c, cancel_a,
+        ];
+        let facts: Vec<Placed> = facts.map(|fact| history.place(fact)).into();
+        for batch in facts.chunks(batch_max) {
+            store.apply(batch).unwrap();
+        }
+        let statuses = server
+            .postgres
+            .sql("SELECT status, sequence FROM bookings ORDER BY position");
+        assert_eq!(statuses, "cancelled|1\ncancelled|2");
+        tables.push(server.postgres.sql(
+            "SELECT * FROM bookings ORDER BY id; SELECT * FROM persons ORDER BY booking;
+             SELECT * FROM facts ORDER BY position;
+              SELECT * FROM holds ORDER BY made_at, reservation;
+             SELECT * FROM watermark",
+        ));
+    }
+    tables.dedup();
+    assert_eq!(tables.len(), 1, "{tables:#?}");
+}
+
+/// Two people exchange their seats in one transaction, so that in between both would be taken.
+#[test]
+fn seats_are_judged_as_they_are_at_the_end() {
+    let server = Server::start();
+    let mut store = server.store();
+    let mut history = History::new(2, TOWN);
+    let [hold_a, book_a] = history.booking();
+    let [hold_b, book_b] = history.booking();
+    let first: Vec<Placed> = [hold_a, book_a.clone(), hold_b, book_b.clone()]
+        .map(|fact| history.place(fact))
+        .into();
+    store.apply(&first).unwrap();
+    let seats = "SELECT string_agg(reservation::text, ' ' ORDER BY id) FROM bookings";
+    let before = server.postgres.sql(seats);
+    let exchange: Vec<Placed> = [moved(&book_a, &book_b), moved(&book_b, &book_a)]
+        .map(|fact| history.place(fact))
+        .into();
+    store.apply(&exchange).unwrap();
+    let after = server.postgres.sql(seats);
+    let exchanged: Vec<&str> = after.split(' ').rev().collect();
+    assert_eq!(exchanged.join(" "), before);
+}
+
+#[test]
+fn what_is_there_is_not_applied_again() {
+    let server = Server::start();
+    let mut store = server.store();
+    let mut history = History::new(3, TOWN);
+    let facts = history.facts(50);
+    assert_eq!(store.watermark(), Ok(Position(0)));
+    store.apply(&facts).unwrap();
+    let again = store.apply(&facts);
+    assert!(matches!(again, Err(StoreError::Away(_))), "{again:?}");
+    assert_eq!(store.watermark(), Ok(Position(50)));
+    assert_eq!(server.postgres.sql("SELECT count(*) FROM facts"), "50");
+    store.apply(&history.facts(10)).unwrap();
+    assert_eq!(store.watermark(), Ok(Position(60)));
+}
+
+/// Everything that a rule of the tables forbids is told as such, by a sentence without personal
+/// data, and leaves nothing behind.
+#[test]
+fn what_cannot_be_is_forbidden_and_changes_nothing() {
+    let server = Server::start();
+    let mut store = server.store();
+    let mut history = History::new(4, TOWN);
+    let [hold, book] = history.booking();
+    let first: Vec<Placed> = [hold, book.clone()].map(|fact| history.place(fact)).into();
+    store.apply(&first).unwrap();
+    let before = server.postgres.sql("SELECT * FROM bookings");
+
+    let [_, other] = history.booking();
+    let twin = {
+        let mut twin = booked(&book).clone();
+        let mut bytes = twin.confirmed.id.to_bytes();
+        bytes[15] ^= 1;
+        twin.confirmed.id = ReservationId::from_bytes(bytes);
+        twin.confirmed.contract.origin = twin.confirmed.id;
+        Fact::Booked(Box::new(twin))
+    };
+    let nul = {
+        let mut nul = booked(&other).clone();
+        nul.person.name = "Zoë\0Müller".into();
+        Fact::Booked(Box::new(nul))
+    };
+    let backwards = {
+        let mut backwards = booked(&other).clone();
+        backwards.confirmed.end = backwards.confirmed.start + Millis(-1);
+        Fact::Booked(Box::new(backwards))
+    };
+    let ended = moved(&other, &book);
+    for (fact, reason) in [
+        (twin, "bookings_no_overlap"),
+        (book, "bookings_pkey"),
+        (nul, "0x00"),
+        (backwards, "range"),
+        (cancelled(&other), "not booked on the seat"),
+        (ended, "not booked on the seat"),
+    ] {
+        let mut record = history.place(fact);
+        record.position = Position(3);
+        for batch in [vec![record.clone()], {
+            let [held, _] = history.booking();
+            let mut second = history.place(held);
+            second.position = Position(4);
+            vec![record, second]
+        }] {
+            let Err(StoreError::Forbidden(told)) = store.apply(&batch) else {
+                panic!("{reason}: not forbidden");
+            };
+            assert!(told.contains(reason) || batch.len() > 1, "{told}");
+            assert!(!told.contains("Zo"), "{told}");
+            assert_eq!(store.watermark(), Ok(Position(2)));
+        }
+    }
+    assert_eq!(server.postgres.sql("SELECT * FROM bookings"), before);
+    assert_eq!(server.postgres.sql("SELECT count(*) FROM facts"), "2");
+}
+
+/// A fact whose place is taken cannot even be kept as a fact. It is put aside all the same, like
+/// one that is forbidden for what it says, and the next ones follow.
+#[test]
+fn whatever_is_forbidden_can_be_put_aside() {
+    let server = Server::start();
+    let mut store = server.store();
+    let mut history = History::new(5, TOWN);
+    let [hold, book] = history.booking();
+    let mut nul = booked(&book).clone();
+    nul.person.name = "\0".into();
+    let [mut hold, nul] = [hold, Fact::Booked(Box::new(nul))].map(|fact| history.place(fact));
+    hold.record.at = UnixMillis(i64::MIN);
+    server
+        .postgres
+        .sql("INSERT INTO facts VALUES (1, now(), 'expired', 'stray')");
+    for (record, count) in [(hold, 1), (nul, 2)] {
+        let Err(StoreError::Forbidden(reason)) = store.apply(std::slice::from_ref(&record)) else {
+            panic!("{record:?} was applied");
+        };
+        assert_eq!(store.quarantine(&record, &reason), Ok(count));
+        let again = store.quarantine(&record, &reason);
+        assert!(again.is_err(), "{again:?}");
+    }
+    assert_eq!(store.state().unwrap().quarantined, 2);
+    assert_eq!(store.watermark(), Ok(Position(2)));
+    let next = history.booking().map(|fact| history.place(fact));
+    store.apply(&next).unwrap();
+    let aside = server
+        .postgres
+        .sql("SELECT position, left(record::text, 14) FROM quarantine ORDER BY position");
+    assert_eq!(aside, "1|{\"fact\":\"held\"\n2|{\"fact\":\"booke");
+    let facts = server
+        .postgres
+        .sql("SELECT position, fact FROM facts WHERE position <= 2 ORDER BY position");
+    assert_eq!(facts, "1|expired\n2|booked");
+    assert_eq!(server.postgres.sql("SELECT count(*) FROM facts"), "4");
+}
+
+/// Nobody has gathered statistics of young tables. Each change finds its row by its id all the
+/// same, instead of looking through everything that is booked.
+#[test]
+fn a_change_reads_one_row() {
+    let server = Server::start();
+    let mut store = server.store();
+    let facts = History::new(6, TOWN).facts(4_000);
+    for batch in facts.chunks(200) {
+        store.apply(batch).unwrap();
+    }
+    let made = server.postgres.sql("SELECT count(*) FROM bookings");
+    // What it has read is counted when it ends, and some time later.
+    drop(store);
+    let counted = format!(
+        "SELECT sum(idx_tup_read) FROM pg_stat_user_indexes JOIN pg_stat_user_tables USING (relid)
+          WHERE pg_stat_user_tables.relname = 'bookings' AND n_tup_ins = {made}"
+    );
+    let begun = Instant::now();
+    let read = loop {
+        if let Ok(read) = server.postgres.sql(&counted).parse::<usize>() {
+            break read;
+        }
+        assert!(
+            begun.elapsed() < Duration::from_secs(60),
+            "nothing is counted"
+        );
+    };
+    assert!(read < facts.len(), "{read} rows for {} facts", facts.len());
+}

@@ -1,0 +1,153 @@
+//! What a database must be before it is used, and what people are told when it is not.
+
+use morgenruh_production::lineage::Lineage;
+use morgenruh_production::password::Password;
+use morgenruh_production::postgres::{OpenError, PostgresStore, SCHEMA_VERSION, Settings};
+use morgenruh_production::tls::Tls;
+use morgenruh_servers::PostgresOptions;
+
+use crate::history::Town;
+use crate::server::Server;
+use crate::town;
+
+fn refusal(settings: &Settings) -> OpenError {
+    match PostgresStore::open(settings) {
+        Err(error) => error,
+        Ok(_) => panic!("it was opened"),
+    }
+}
+
+/// Several programs start at once on a database without tables.
+#[test]
+fn tables_are_made_once() {
+    let server = Server::start();
+    let settings = server.settings();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| PostgresStore::open(&settings).unwrap());
+        }
+    });
+    let version = server
+        .postgres
+        .sql("SELECT value FROM meta WHERE key = 'schema_version'");
+    assert_eq!(version, SCHEMA_VERSION.to_string());
+}
+
+#[test]
+fn a_lineage_is_for_life() {
+    let server = Server::start();
+    let mut store = server.store();
+    assert_eq!(store.state().unwrap().lineage, None);
+    let (ours, theirs) = (Lineage([7; 16]), Lineage([8; 16]));
+    store.begin(ours).unwrap();
+    store.begin(ours).unwrap();
+    assert!(store.begin(theirs).is_err());
+    assert_eq!(server.store().state().unwrap().lineage, Some(ours));
+}
+
+#[test]
+fn the_tables_of_a_newer_program_are_left_alone() {
+    let server = Server::start();
+    drop(server.store());
+    server
+        .postgres
+        .sql("UPDATE meta SET value = '99' WHERE key = 'schema_version'; DROP VIEW cancellations");
+    let told = refusal(&server.settings()).to_string();
+    assert!(told.contains("version 99"), "{told}");
+    let views = "SELECT count(*) FROM pg_views WHERE viewname = 'cancellations'";
+    assert_eq!(server.postgres.sql(views), "0");
+}
+
+/// Each refusal names what somebody must do; having done that, it works.
+#[test]
+fn who_lacks_a_right_is_told_which() {
+    let server = Server::start();
+    let admin = |sql: &str| server.postgres.sql_as_superuser(sql);
+    admin("CREATE ROLE clerk LOGIN PASSWORD 'secret'");
+    let clerk = Settings {
+        user: "clerk".into(),
+        password: Some(Password::new("secret")),
+        ..server.settings()
+    };
+    let wrong = Settings {
+        password: Some(Password::new("wrong")),
+        ..clerk.clone()
+    };
+    assert!(matches!(refusal(&wrong), OpenError::Password { .. }));
+
+    let told = refusal(&clerk).to_string();
+    assert!(told.contains("CREATE EXTENSION btree_gist"), "{told}");
+    admin("CREATE EXTENSION btree_gist");
+    let told = refusal(&clerk).to_string();
+    assert!(told.contains("OWNER TO clerk"), "{told}");
+    admin("ALTER DATABASE morgenruh OWNER TO clerk");
+    PostgresStore::open(&clerk).unwrap();
+}
+
+#[test]
+fn a_database_that_cannot_write_every_name_is_refused() {
+    let server = Server::start();
+    let admin = |sql: &str| server.postgres.sql_as_superuser(sql);
+    admin("CREATE DATABASE latin OWNER morgenruh TEMPLATE template1");
+    admin(
+        "UPDATE pg_database SET encoding = pg_char_to_encoding('LATIN1') WHERE datname = 'latin'",
+    );
+    let latin = Settings {
+        database: "latin".into(),
+        ..server.settings()
+    };
+    assert!(refusal(&latin).to_string().contains("UTF8"));
+    let nowhere = Settings {
+        address: "127.0.0.1".into(),
+        ..server.settings()
+    };
+    assert!(refusal(&nowhere).to_string().contains("host:port"));
+}
+
+#[test]
+fn a_connection_can_be_encrypted_and_the_server_must_be_the_right_one() {
+    let server = Server::with(PostgresOptions::default().tls());
+    let other = Server::with(PostgresOptions::default().tls());
+    let trusting = |server: &Server, address: String| Settings {
+        tls: Tls::On {
+            ca_file: server.postgres.authority().map(Into::into),
+        },
+        address,
+        ..server.settings()
+    };
+    let port = server.postgres.port();
+    PostgresStore::open(&trusting(&server, format!("localhost:{port}"))).unwrap();
+    let encrypted = "SELECT count(*) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid)
+                      WHERE ssl AND application_name = 'morgenruh'";
+    let store = PostgresStore::open(&trusting(&server, format!("localhost:{port}"))).unwrap();
+    assert_eq!(server.postgres.sql_as_superuser(encrypted), "1");
+    drop(store);
+    let stranger = trusting(&other, format!("localhost:{port}"));
+    let told = refusal(&stranger).to_string();
+    assert!(told.contains("certificate"), "{told}");
+    // A server that does not speak TLS is not spoken to without.
+    let plain = Server::start();
+    let address = plain.postgres.address().to_string();
+    let told = refusal(&trusting(&server, address)).to_string();
+    assert!(told.contains("TLS"), "{told}");
+}
+
+/// A name that has left the configuration stays for the bookings that have its number.
+#[test]
+fn numbers_keep_their_names() {
+    let server = Server::start();
+    let mut store = server.store();
+    let town = |offices| Town {
+        offices,
+        days: 1,
+        counters: 2,
+    };
+    store.name_numbers(&town::catalogue(town(3))).unwrap();
+    store.name_numbers(&town::catalogue(town(2))).unwrap();
+    let names = server
+        .postgres
+        .sql("SELECT string_agg(name, ',' ORDER BY number) FROM offices");
+    assert_eq!(names, "Bürgerbüro 1,Bürgerbüro 2,Bürgerbüro 3");
+    let zone = server.postgres.sql("SELECT city_zone()");
+    assert_eq!(zone, "Europe/Berlin");
+}
