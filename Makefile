@@ -18,7 +18,8 @@ help:
 	@echo 'make test     everything that must pass'
 	@echo 'make check    formatting and lints only'
 	@echo 'make sim      the engine in a simulated world: SEED=n replays one, SECONDS=n runs longer'
-	@echo 'make soak     kills the service again and again and calls in every promise: CYCLES=n'
+	@echo 'make soak     kills the service again and again and calls in every promise: CYCLES=n,'
+	@echo '              MINUTES=n; PRODUCTION=1 with a Redis and a PostgreSQL that fail as well'
 	@echo 'make bench    how fast it is, beside what it is compared with'
 	@echo 'make packages installs the servers that tests and production need, where there is apt-get'
 
@@ -65,6 +66,7 @@ test: packages check
 	$(CARGO) build --release --locked -p morgenruh -p morgenruh-loadtest
 	PEOPLE=1000 SPEED=150 ./loadtest/morning.sh
 	$(TARGET)/release/morgenruh-loadtest soak --cycles 60
+	$(TARGET)/release/morgenruh-loadtest soak --production --cycles 18 --seed $(COMMIT)
 	$(CARGO) build --profile sim --locked -p morgenruh-sim
 	$(TARGET)/sim/morgenruh-sim --from $(COMMIT) --seconds 30
 	$(TARGET)/sim/morgenruh-sim --from $(COMMIT) --canaries
@@ -73,9 +75,10 @@ sim:
 	$(CARGO) build --profile sim --locked -p morgenruh-sim
 	$(TARGET)/sim/morgenruh-sim $(if $(SEED),--seed $(SEED),--seconds $(or $(SECONDS),60))
 
-soak:
+soak: $(if $(PRODUCTION),packages)
 	$(CARGO) build --release --locked -p morgenruh -p morgenruh-loadtest
-	$(TARGET)/release/morgenruh-loadtest soak $(if $(MINUTES),--minutes $(MINUTES),--cycles $(or $(CYCLES),60))
+	$(TARGET)/release/morgenruh-loadtest soak $(if $(PRODUCTION),--production) $(if $(SEED),--seed $(SEED)) \
+	    $(if $(MINUTES),--minutes $(MINUTES),--cycles $(or $(CYCLES),60))
 
 bench:
 	$(CARGO) bench --locked -p morgenruh-benches

@@ -145,6 +145,11 @@ pub struct SoakArgs {
     /// holds].
     #[arg(long, value_name = "DIR")]
     pub folder: Option<PathBuf>,
+    /// Runs it on a Redis and a PostgreSQL of its own, which are killed, stopped, cut off and
+    /// filled up in turn: 18 kinds of outages, one a cycle. A run that has not seen each of them
+    /// fails, so it takes at least 18 cycles.
+    #[arg(long)]
+    pub production: bool,
     /// Writes the report as JSON.
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,

@@ -100,6 +100,7 @@ async fn soak(args: SoakArgs) -> Done {
         },
         seed,
         people: args.people,
+        production: args.production,
     };
     let report = soak::run(options).await?;
     write_report(report_file, &report)?;

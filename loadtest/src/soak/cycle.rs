@@ -36,20 +36,20 @@ const LINE_S: u64 = 5;
 /// A run, with everybody who takes part.
 #[derive(Debug)]
 pub(super) struct Soak {
-    program: Program,
-    notebook: Arc<Notebook>,
-    visitors: Vec<Visitor>,
-    course: Course,
-    dice: Dice,
+    pub(super) program: Program,
+    pub(super) notebook: Arc<Notebook>,
+    pub(super) visitors: Vec<Visitor>,
+    pub(super) course: Course,
+    pub(super) dice: Dice,
     /// Number of the present life of the process.
-    life: u32,
+    pub(super) life: u32,
     /// The cycle in which the present chapter began.
-    chapter_since: u64,
+    pub(super) chapter_since: u64,
     /// The cycle in which the data began.
-    anew_since: u64,
+    pub(super) anew_since: u64,
     /// Bookings that were cancelled before the data began.
-    cancelled_before: u64,
-    begun: Instant,
+    pub(super) cancelled_before: u64,
+    pub(super) begun: Instant,
     /// When progress was told last.
     told: Instant,
 }
@@ -79,10 +79,7 @@ impl Soak {
     /// Goes on until it is time, or a promise is broken.
     pub(super) async fn cycles(&mut self, until: Until) -> Result<(), RunError> {
         loop {
-            let last = match until {
-                Until::Cycles(cycles) => self.course.cycles >= cycles,
-                Until::Elapsed(time) => self.begun.elapsed() >= time,
-            };
+            let last = self.is_over(until);
             let anew = self.course.cycles - self.anew_since >= ANEW_CYCLES;
             let chapter_ends = self.course.cycles - self.chapter_since >= CHAPTER_CYCLES;
             let faults = Faults::draw(&mut self.dice);
@@ -93,7 +90,11 @@ impl Soak {
             let client = client(ready.public.clone(), self.visitors.len() as u32);
             let desk = Desk::new(client, Arc::clone(&self.notebook), self.life);
             let desk = Arc::new(desk);
-            self.call_in(&desk, &ready, last || anew).await?;
+            self.count_found(&ready);
+            self.call_in(&desk, last || anew).await;
+            if last || anew || self.course.cycles.is_multiple_of(VERIFY_EVERY) {
+                self.verify()?;
+            }
             if last || chapter_ends || self.is_broken() {
                 self.check_history();
             }
@@ -109,15 +110,28 @@ impl Soak {
                 self.next_chapter()?;
             }
             self.serve(desk, process, &faults).await?;
-            self.course.cycles += 1;
-            if self.told.elapsed() >= Duration::from_secs(LINE_S) {
-                self.told = Instant::now();
-                eprintln!("{}", self.course.line(&self.notebook.tally()));
-            }
+            self.cycle_ends();
         }
     }
 
-    fn is_broken(&self) -> bool {
+    /// Counts the cycle, and now and then tells how far it is.
+    pub(super) fn cycle_ends(&mut self) {
+        self.course.cycles += 1;
+        if self.told.elapsed() >= Duration::from_secs(LINE_S) {
+            self.told = Instant::now();
+            eprintln!("{}", self.course.line(&self.notebook.tally()));
+        }
+    }
+
+    /// Whether this was the last cycle.
+    pub(super) fn is_over(&self, until: Until) -> bool {
+        match until {
+            Until::Cycles(cycles) => self.course.cycles >= cycles,
+            Until::Elapsed(time) => self.begun.elapsed() >= time,
+        }
+    }
+
+    pub(super) fn is_broken(&self) -> bool {
         self.notebook.tally().violations > 0
     }
 
@@ -133,16 +147,9 @@ impl Soak {
         }
         let mut kill_ready = faults.kill_ready;
         loop {
-            self.life += 1;
-            let mut process = self.program.start()?;
-            let Some(ready) = process.ready().await else {
-                let words = self.program.last_words(LAST_WORDS);
-                self.notebook
-                    .violation(format!("the service does not start again: {words}"));
+            let Some((process, ready)) = self.launch().await? else {
                 return Ok(None);
             };
-            self.event("ready");
-            self.course.recovered(ready.took);
             if !std::mem::take(&mut kill_ready) {
                 return Ok(Some((process, ready)));
             }
@@ -152,17 +159,23 @@ impl Soak {
         }
     }
 
-    /// Holds the service to its word, from both sides: what was promised is there, and nothing
-    /// else is.
-    async fn call_in(
-        &mut self,
-        desk: &Arc<Desk>,
-        ready: &Ready,
-        everything: bool,
-    ) -> Result<(), RunError> {
-        if !desk.is_ready().await {
-            self.notebook.violation("/readyz is not green".to_owned());
-        }
+    /// Starts the service once. `None` when it does not start, which is noted as a violation.
+    pub(super) async fn launch(&mut self) -> Result<Option<(Process, Ready)>, RunError> {
+        self.life += 1;
+        let mut process = self.program.start()?;
+        let Some(ready) = process.ready().await else {
+            let words = self.program.last_words(LAST_WORDS);
+            self.notebook
+                .violation(format!("the service does not start again: {words}"));
+            return Ok(None);
+        };
+        self.event("ready");
+        self.course.recovered(ready.took);
+        Ok(Some((process, ready)))
+    }
+
+    /// Compares what a start has found with what was promised.
+    pub(super) fn count_found(&self, ready: &Ready) {
         let unclear = self.visitors.iter().filter(|one| one.is_unclear()).count() as u64;
         let live = self.live();
         if ready.bookings.abs_diff(live) > unclear {
@@ -170,16 +183,20 @@ impl Soak {
             let what = format!("{found} bookings were found, {live} promised, {unclear} unclear");
             self.notebook.violation(what);
         }
+    }
+
+    /// Holds the service to its word, from both sides: what was promised is there, and nothing
+    /// else is.
+    pub(super) async fn call_in(&mut self, desk: &Arc<Desk>, everything: bool) {
+        if !desk.is_ready().await {
+            self.notebook.violation("/readyz is not green".to_owned());
+        }
         let mut asking = JoinSet::new();
         for visitor in std::mem::take(&mut self.visitors) {
             asking.spawn(visitor.call_in(Arc::clone(desk), everything));
         }
         self.visitors = asking.join_all().await;
         self.look_for_seats_for_two();
-        if everything || self.course.cycles.is_multiple_of(VERIFY_EVERY) {
-            self.verify()?;
-        }
-        Ok(())
     }
 
     /// What was done and measured.
@@ -189,7 +206,7 @@ impl Soak {
             .figures(tally, self.live(), self.begun.elapsed())
     }
 
-    fn live(&self) -> u64 {
+    pub(super) fn live(&self) -> u64 {
         let live = self.visitors.iter().flat_map(Visitor::live_bookings);
         live.count() as u64
     }
@@ -231,10 +248,7 @@ impl Soak {
         process: Process,
         faults: &Faults,
     ) -> Result<(), RunError> {
-        let mut asking = JoinSet::new();
-        for visitor in std::mem::take(&mut self.visitors) {
-            asking.spawn(visitor.live(Arc::clone(&desk)));
-        }
+        let people = self.open(&desk);
         sleep(faults.served).await;
         if let Some(stop) = faults.stop {
             self.event("stopped");
@@ -247,24 +261,53 @@ impl Soak {
                 sleep(then).await;
             }
         }
+        self.kill(&desk, process, people).await
+    }
+
+    /// Lets everybody come.
+    pub(super) fn open(&mut self, desk: &Arc<Desk>) -> JoinSet<Visitor> {
+        let mut people = JoinSet::new();
+        for visitor in std::mem::take(&mut self.visitors) {
+            people.spawn(visitor.live(Arc::clone(desk)));
+        }
+        people
+    }
+
+    /// Kills the service under those who have come.
+    pub(super) async fn kill(
+        &mut self,
+        desk: &Desk,
+        process: Process,
+        people: JoinSet<Visitor>,
+    ) -> Result<(), RunError> {
         let killed_at = self.event("killed");
         process.kill()?;
         self.course.kills += 1;
-        desk.close();
-        self.visitors = asking.join_all().await;
+        self.close(desk, people).await?;
         for visitor in &mut self.visitors {
             visitor.crashed(self.life, killed_at, desk.kept_until());
         }
+        Ok(())
+    }
+
+    /// Lets everybody finish what they are about, and go.
+    pub(super) async fn close(
+        &mut self,
+        desk: &Desk,
+        people: JoinSet<Visitor>,
+    ) -> Result<(), RunError> {
+        desk.close();
+        self.visitors = people.join_all().await;
         Ok(self.notebook.flush()?)
     }
 
     /// Notes what happens to the process, and returns when.
-    fn event(&self, what: &str) -> u64 {
+    pub(super) fn event(&self, what: &str) -> u64 {
         self.notebook
             .write(json!({ "life": self.life, "process": what }))
     }
 
-    fn check_history(&mut self) {
+    pub(super) fn check_history(&mut self) {
         let checked = check_all(self.visitors.iter().flat_map(Visitor::stays));
         self.course.cells_checked += checked.cells;
         self.course.calls_checked += checked.calls;
@@ -274,7 +317,7 @@ impl Soak {
     }
 
     /// What has been checked need not be remembered; what goes on is taken along.
-    fn next_chapter(&mut self) -> io::Result<()> {
+    pub(super) fn next_chapter(&mut self) -> io::Result<()> {
         self.chapter_since = self.course.cycles;
         for visitor in &mut self.visitors {
             visitor.next_chapter();
@@ -283,7 +326,7 @@ impl Soak {
     }
 
     /// Nobody has a booking, and nothing is on disk.
-    fn begin_anew(&mut self) -> io::Result<()> {
+    pub(super) fn begin_anew(&mut self) -> io::Result<()> {
         std::fs::remove_dir_all(&self.program.data)?;
         self.anew_since = self.course.cycles;
         self.cancelled_before = self.notebook.tally().cancelled;

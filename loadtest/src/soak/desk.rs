@@ -24,6 +24,13 @@ pub(super) enum Wanted {
     Look,
 }
 
+impl Wanted {
+    /// Whether somebody waits for its acknowledgement.
+    fn is_change(self) -> bool {
+        matches!(self, Wanted::Confirm | Wanted::Cancel | Wanted::Move)
+    }
+}
+
 /// From before the question left until the whole answer was there, in microseconds of the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Span {
@@ -37,6 +44,10 @@ pub(super) enum Told<T> {
     Done(T, Span),
     /// An ordinary no, by its slug.
     Refused(String, Span),
+    /// It was certainly not done and will not be: the ledger is away.
+    Away {
+        invoked: u64,
+    },
     /// Nobody knows whether it was done.
     Unclear {
         invoked: u64,
@@ -53,6 +64,8 @@ pub(super) struct Desk {
     /// Number of this life.
     pub(super) life: u32,
     over: AtomicBool,
+    /// Changes that are asked for and not answered yet.
+    in_flight: AtomicU64,
     /// What was answered before this instant, in microseconds of the run, is in the ledger: a
     /// change that was asked for later has been acknowledged.
     kept_until: AtomicU64,
@@ -65,13 +78,19 @@ impl Desk {
             notebook,
             life,
             over: AtomicBool::new(false),
+            in_flight: AtomicU64::new(0),
             kept_until: AtomicU64::new(0),
         }
     }
 
-    /// The process is gone: nobody needs to ask again.
+    /// The process is gone, or it is time to go: nobody asks for anything new.
     pub(super) fn close(&self) {
         self.over.store(true, Ordering::Relaxed);
+    }
+
+    /// People may come again, in the same life.
+    pub(super) fn open_again(&self) {
+        self.over.store(false, Ordering::Relaxed);
     }
 
     pub(super) fn is_over(&self) -> bool {
@@ -87,6 +106,11 @@ impl Desk {
         self.kept_until.load(Ordering::Relaxed)
     }
 
+    /// Changes whose acknowledgement somebody waits for.
+    pub(super) fn in_flight(&self) -> u64 {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
     /// Asks, and reads the answer as JSON; an answer without a body reads as null.
     pub(super) async fn ask<T: DeserializeOwned>(
         &self,
@@ -100,7 +124,13 @@ impl Desk {
             "key": ask.idempotency_key, "token": ask.bearer, "body": body,
         });
         let invoked = self.notebook.write(line);
-        let answer = match self.client.call(ask).await {
+        let waits = wanted.is_change();
+        self.in_flight
+            .fetch_add(u64::from(waits), Ordering::Relaxed);
+        let answer = self.client.call(ask).await;
+        self.in_flight
+            .fetch_sub(u64::from(waits), Ordering::Relaxed);
+        let answer = match answer {
             Ok(answer) => answer,
             Err(error) => {
                 let line = json!({ "visitor": visitor, "hears": "nothing",
@@ -146,10 +176,13 @@ impl Desk {
             .unwrap_or_default();
         let may_be_done = answer.status.as_u16() == 503 || slug == "request-in-progress";
         if may_be_done && retry_after(answer).is_some() {
+            let invoked = span.invoked;
+            if slug == "ledger-unavailable" && wanted.is_change() {
+                self.count(|tally| &mut tally.turned_away);
+                return Told::Away { invoked };
+            }
             self.count(|tally| &mut tally.unanswered);
-            return Told::Unclear {
-                invoked: span.invoked,
-            };
+            return Told::Unclear { invoked };
         }
         if is_foreseen(wanted, slug) {
             self.count(|tally| &mut tally.refused);

@@ -12,6 +12,7 @@ mod cycle;
 mod desk;
 mod faults;
 mod notebook;
+mod production;
 mod report;
 mod service;
 mod stay;
@@ -28,7 +29,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use self::cycle::Soak;
 use self::notebook::Notebook;
 pub use self::notebook::Tally;
-pub use self::report::{Figures, Manifest, Report, Verdict};
+use self::production::{Production, Servers};
+pub use self::report::{Figures, Manifest, Outage, Report, Verdict};
 use self::service::Program;
 use self::town::Town;
 use self::visitor::Visitor;
@@ -56,6 +58,8 @@ pub struct SoakOptions {
     pub seed: u64,
     /// Visitors at the same time.
     pub people: u32,
+    /// On Redis and PostgreSQL, which are started for it and fail in turn.
+    pub production: bool,
 }
 
 /// When a soak ends; sooner if a promise is broken.
@@ -73,7 +77,14 @@ pub enum Until {
 pub async fn run(options: SoakOptions) -> Result<Report, RunError> {
     let folder = Folder::new(options.folder.as_deref())?;
     let begun_at = crate::clock::now();
-    let program = program(&options, folder.path())?;
+    let mut program = program(&options, folder.path())?;
+    let servers = match options.production {
+        true => Some(production::servers().await?),
+        false => None,
+    };
+    if let Some(servers) = &servers {
+        program.environment = servers.environment();
+    }
     let notebook = Arc::new(Notebook::new(folder.path().join("record.jsonl"))?);
     let town = Arc::new(read_town(&program).await?);
     let offices = town.places.iter().map(|place| place.office.id.clone());
@@ -92,12 +103,13 @@ pub async fn run(options: SoakOptions) -> Result<Report, RunError> {
     let visitors = (0..options.people)
         .map(|number| Visitor::new(number, options.seed, Arc::clone(&town)))
         .collect();
-    let mut soak = Soak::new(program, Arc::clone(&notebook), visitors, options.seed);
+    let soak = Soak::new(program, Arc::clone(&notebook), visitors, options.seed);
+    let keep_at = folder.path().join("servers");
     // Whoever interrupts it leaves no process behind: what is dropped is killed.
-    tokio::select! {
-        ended = soak.cycles(options.until) => ended?,
+    let figures = tokio::select! {
+        ended = cycles(soak, servers, keep_at, options.until) => ended?,
         interrupted = interruption()? => return Err(interrupted.into()),
-    }
+    };
     notebook.flush()?;
 
     let violations = notebook.tally().violations;
@@ -108,11 +120,26 @@ pub async fn run(options: SoakOptions) -> Result<Report, RunError> {
     };
     let report = Report {
         manifest,
-        figures: soak.figures(),
+        figures,
         verdict,
     };
     folder.leave(report.verdict.holds);
     Ok(report)
+}
+
+async fn cycles(
+    mut soak: Soak,
+    servers: Option<Servers>,
+    keep_at: PathBuf,
+    until: Until,
+) -> Result<Figures, RunError> {
+    let Some(servers) = servers else {
+        soak.cycles(until).await?;
+        return Ok(soak.figures());
+    };
+    let mut production = Production::new(soak, servers, keep_at);
+    production.cycles(until).await?;
+    Ok(production.figures())
 }
 
 /// Waits for SIGINT or SIGTERM.
@@ -146,6 +173,7 @@ fn program(options: &SoakOptions, folder: &Path) -> io::Result<Program> {
         config,
         data: folder.join("data"),
         log: folder.join("log"),
+        environment: Vec::new(),
     })
 }
 

@@ -38,11 +38,17 @@ pub struct Tally {
     pub refused: u64,
     /// No answer, or one that does not say whether it was done.
     pub unanswered: u64,
+    /// Changes that were answered with "the ledger is away": certainly not done.
+    pub turned_away: u64,
+    /// Of those, the ones that nobody asked for again.
+    pub given_up: u64,
     /// Unanswered changes that turned out to be done, by themselves or by their repetition.
     pub resolved_done: u64,
     /// Unanswered changes that turned out not to have happened.
     pub resolved_undone: u64,
     pub confirmed: u64,
+    /// Of those, the ones whose hold would have been over, had no outage given it more time.
+    pub confirmed_late: u64,
     pub cancelled: u64,
     pub moved: u64,
     /// Bookings that were read back after a restart.

@@ -59,6 +59,54 @@ pub struct Figures {
     pub recovery_max_ms: f64,
     /// Live bookings at the end.
     pub live: u64,
+    /// Outages by kind; none where there are no servers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub outages: Vec<Outage>,
+}
+
+/// Outages of one kind.
+#[derive(Clone, Debug, Serialize)]
+pub struct Outage {
+    pub kind: &'static str,
+    pub times: u64,
+    /// Changes whose acknowledgement somebody waited for when they began.
+    pub in_flight: u64,
+    /// Changes that were answered with "the ledger is away" from then until the cycle ended.
+    pub turned_away: u64,
+    /// Questions that got no certain answer in that time.
+    pub unanswered: u64,
+    /// How often the service was killed as well.
+    pub services_killed: u64,
+    /// Starts that were tried before it ended, and said why they could not be.
+    pub starts_refused: u64,
+    /// Longest time from their end until the service was ready, if it lived, in milliseconds.
+    pub ready_after_ms_max: u64,
+}
+
+impl Outage {
+    /// One that begins.
+    pub(super) fn of(kind: &'static str, in_flight: u64) -> Self {
+        Self {
+            kind,
+            times: 1,
+            in_flight,
+            turned_away: 0,
+            unanswered: 0,
+            services_killed: 0,
+            starts_refused: 0,
+            ready_after_ms_max: 0,
+        }
+    }
+
+    pub(super) fn add(&mut self, other: &Self) {
+        self.times += other.times;
+        self.in_flight += other.in_flight;
+        self.turned_away += other.turned_away;
+        self.unanswered += other.unanswered;
+        self.services_killed += other.services_killed;
+        self.starts_refused += other.starts_refused;
+        self.ready_after_ms_max = self.ready_after_ms_max.max(other.ready_after_ms_max);
+    }
 }
 
 /// Whether every promise was kept.
@@ -130,6 +178,7 @@ impl Course {
             recovery_p50_ms: ms(self.recoveries.value_at_quantile(0.5)),
             recovery_max_ms: ms(self.recoveries.max()),
             live,
+            outages: Vec::new(),
         }
     }
 }
@@ -162,14 +211,18 @@ impl Report {
             grouped(tally.unanswered),
         );
         text += &format!(
-            "{} confirmed · {} moved · {} cancelled · {} live at the end\n",
+            "{} confirmed, {} after their time · {} moved · {} cancelled · {} live at the end\n",
             grouped(tally.confirmed),
+            grouped(tally.confirmed_late),
             grouped(tally.moved),
             grouped(tally.cancelled),
             grouped(figures.live),
         );
         text += &format!(
-            "unanswered changes: {} turned out done, {} not · {} holds lost in a crash\n",
+            "{} turned away, {} of them for good · unanswered changes: {} turned out done, {} not · \
+             {} holds lost in a crash\n",
+            grouped(tally.turned_away),
+            grouped(tally.given_up),
             grouped(tally.resolved_done),
             grouped(tally.resolved_undone),
             grouped(tally.holds_lost),
@@ -185,6 +238,7 @@ impl Report {
             "ready after {:.0} ms (median), {:.0} ms at most\n\n",
             figures.recovery_p50_ms, figures.recovery_max_ms,
         );
+        text += &outages(&figures.outages);
         for finding in &verdict.findings {
             text += &format!("violation: {finding}\n");
         }
@@ -194,6 +248,38 @@ impl Report {
             grouped(verdict.violations)
         )
     }
+}
+
+/// A line for each kind; nothing where there are none.
+fn outages(outages: &[Outage]) -> String {
+    if outages.is_empty() {
+        return String::new();
+    }
+    let mut text = format!(
+        "{:24} {:>6} {:>10} {:>12} {:>11} {:>7} {:>9} {:>9}\n",
+        "outage",
+        "times",
+        "in flight",
+        "turned away",
+        "unanswered",
+        "killed",
+        "no start",
+        "back ms"
+    );
+    for outage in outages {
+        text += &format!(
+            "{:24} {:>6} {:>10} {:>12} {:>11} {:>7} {:>9} {:>9}\n",
+            outage.kind,
+            grouped(outage.times),
+            grouped(outage.in_flight),
+            grouped(outage.turned_away),
+            grouped(outage.unanswered),
+            grouped(outage.services_killed),
+            grouped(outage.starts_refused),
+            grouped(outage.ready_after_ms_max),
+        );
+    }
+    text + "\n"
 }
 
 #[cfg(test)]

@@ -9,12 +9,16 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::sync::oneshot;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::client::BaseUrl;
 
 /// A start that takes longer counts as failed, in seconds.
 const START_WITHIN_S: u64 = 60;
+
+/// How often, and how many times, one looks whether a process that gave up has ended.
+const EXIT_LOOK_EVERY: Duration = Duration::from_millis(10);
+const EXIT_LOOKS: u32 = 500;
 
 /// What is needed to start it.
 #[derive(Debug)]
@@ -24,6 +28,8 @@ pub(super) struct Program {
     pub(super) data: PathBuf,
     /// What it says on standard error is appended here.
     pub(super) log: PathBuf,
+    /// Settings beside those of the configuration.
+    pub(super) environment: Vec<(&'static str, String)>,
 }
 
 /// A process that was started. Dropping it kills it.
@@ -39,6 +45,7 @@ pub(super) struct Process {
 #[derive(Clone, Debug)]
 pub(super) struct Ready {
     pub(super) public: BaseUrl,
+    pub(super) admin: BaseUrl,
     /// From the start of the process until it was ready.
     pub(super) took: Duration,
     /// Live bookings that it found.
@@ -98,6 +105,8 @@ impl Program {
                 command.env_remove(key);
             }
         }
+        let environment = self.environment.iter();
+        command.envs(environment.map(|(key, value)| (key, value)));
         command
     }
 
@@ -122,9 +131,21 @@ impl Process {
         };
         Some(Ready {
             public: format!("http://{}", word("listen")?).parse().ok()?,
+            admin: format!("http://{}", word("admin")?).parse().ok()?,
             took,
             bookings: word("recovered_bookings")?.parse().ok()?,
         })
+    }
+
+    /// The code with which it ends by itself, within a few seconds.
+    pub(super) async fn exit_code(&mut self) -> io::Result<Option<i32>> {
+        for _ in 0..EXIT_LOOKS {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status.code());
+            }
+            sleep(EXIT_LOOK_EVERY).await;
+        }
+        Ok(None)
     }
 
     /// SIGSTOP: it keeps its connections and does nothing.

@@ -11,6 +11,9 @@ use super::desk::Span;
 /// after the other.
 const EARLY_US: u64 = 50_000;
 
+/// How long the last moment of a hold is, in microseconds.
+const LAST_MOMENT_US: u64 = 1_000_000;
+
 /// A seat that was held at some time.
 #[derive(Clone, Debug)]
 pub(super) struct Stay {
@@ -22,13 +25,24 @@ pub(super) struct Stay {
     life: u32,
     /// When the hold ends by itself, in microseconds of the run.
     deadline: u64,
+    /// How long a hold lasts, in microseconds.
+    lasts: u64,
     extension: Option<Extension>,
+    /// The first time that an outage gave it more time than it had.
+    stretch: Option<Stretch>,
     /// From when on a crash may have lost the hold.
     lost_from: Option<u64>,
     /// Where one knows it: the counter is announced with the booking.
     pub(super) counter: Option<u8>,
     /// What was done with it, and when it was answered.
     done: Vec<(Act, u64, Option<u64>)>,
+}
+
+/// What the deadline was before an outage moved it.
+#[derive(Clone, Copy, Debug)]
+struct Stretch {
+    life: u32,
+    deadline_before: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -47,7 +61,9 @@ impl Stay {
             held,
             life,
             deadline,
+            lasts: deadline.saturating_sub(held.returned),
             extension: None,
+            stretch: None,
             lost_from: None,
             counter: None,
             done: Vec::new(),
@@ -70,6 +86,40 @@ impl Stay {
         self.hold.extendable = hold.extendable;
     }
 
+    /// Whether this is less time than the hold had at least.
+    pub(super) fn would_shrink(&self, extended: &Hold, clock: RunClock) -> bool {
+        deadline(extended, clock) < self.deadline.saturating_sub(EARLY_US)
+    }
+
+    /// A change that needs the hold was asked for at `invoked` and refused because the ledger is
+    /// away: from the refusal on the hold lasts as long as a new one.
+    pub(super) fn stretched(&mut self, invoked: u64, life: u32) {
+        let deadline = invoked + self.lasts;
+        if deadline > self.deadline {
+            self.stretch.get_or_insert(Stretch {
+                life,
+                deadline_before: self.deadline,
+            });
+            self.deadline = deadline;
+        }
+    }
+
+    /// When it is to be used, so many microseconds before it ends by itself.
+    pub(super) fn shortly_before_its_end(&self, margin: u64) -> u64 {
+        self.deadline.saturating_sub(margin)
+    }
+
+    /// Whether it is about to end by itself.
+    pub(super) fn is_in_its_last_moment(&self, at: u64) -> bool {
+        self.shortly_before_its_end(LAST_MOMENT_US) <= at
+    }
+
+    /// Whether at this instant it would be over, had no outage given it more time.
+    pub(super) fn is_on_borrowed_time(&self, at: u64) -> bool {
+        self.stretch
+            .is_some_and(|stretch| at > stretch.deadline_before + EARLY_US)
+    }
+
     /// Notes what was done. `returned` is `None` while it is not known whether it was.
     pub(super) fn note(&mut self, act: Act, invoked: u64, returned: Option<u64>) {
         self.done.push((act, invoked, returned));
@@ -86,6 +136,10 @@ impl Stay {
             && extension.returned >= kept_until
         {
             self.deadline = extension.deadline_before;
+        }
+        // A little more time is not worth a record.
+        if let Some(stretch) = self.stretch.take_if(|stretch| stretch.life == life) {
+            self.deadline = self.deadline.min(stretch.deadline_before);
         }
     }
 

@@ -23,6 +23,13 @@ const EXTEND: f64 = 0.1;
 const RELEASE: f64 = 0.14;
 const LET_EXPIRE: f64 = 0.02;
 const MOVE: f64 = 0.4;
+const KEEP: f64 = 0.01;
+
+/// Holds that a patient visitor keeps for long.
+const KEPT_MAX: usize = 64;
+
+/// How long before its end a hold is used that was kept for long, in microseconds.
+const LATE_US: [f64; 2] = [20_000.0, 500_000.0];
 
 /// What is done without a hold, in proportion.
 const HOLD: f64 = 0.6;
@@ -72,18 +79,35 @@ impl Visitor {
             RELEASE,
             LET_EXPIRE,
             if moves.is_some() { MOVE } else { 0.0 },
+            if self.is_patient() && self.kept.len() < KEPT_MAX {
+                KEEP
+            } else {
+                0.0
+            },
         ];
         match (self.dice.weighted(&weights), moves) {
             (Some(0), _) => self.confirm(desk, stay, false).await,
             (Some(1), _) => self.confirm(desk, stay, true).await,
             (Some(2), _) => self.extend(desk, stay).await,
             (Some(4), _) => self.over.push(stay),
+            (Some(6), _) => {
+                let margin = self.dice.between(LATE_US) as u64;
+                let decided = stay.shortly_before_its_end(margin);
+                self.kept.push((stay, decided));
+            }
             (Some(5), Some(index)) => {
                 let appointment = self.appointments.swap_remove(index);
                 self.relocate(desk, appointment, stay).await;
             }
             _ => self.release(desk, stay).await,
         }
+    }
+
+    /// A hold that is used at the last moment, if there is one by now.
+    pub(super) fn decided_late(&mut self, desk: &Desk) -> Option<Stay> {
+        let now = desk.notebook.clock.now_us();
+        let index = self.kept.iter().position(|(_, at)| *at <= now)?;
+        Some(self.kept.swap_remove(index).0)
     }
 
     /// A booking that could move onto the seat.
@@ -147,6 +171,10 @@ impl Visitor {
         };
         match desk.ask(self.number, Wanted::Extend, &ask).await {
             Told::Done(hold, span) => {
+                if stay.would_shrink(&hold, desk.notebook.clock) {
+                    let before = &stay.hold;
+                    self.violation(desk, &format!("{before:?} was extended to {hold:?}"));
+                }
                 stay.extended(&hold, span.returned, desk.life, desk.notebook.clock);
                 self.held = Some(stay);
             }
@@ -155,7 +183,7 @@ impl Visitor {
                 self.held = Some(stay);
             }
             Told::Refused(_, span) => self.expired(desk, stay, span),
-            Told::Unclear { .. } => self.held = Some(stay),
+            Told::Away { .. } | Told::Unclear { .. } => self.held = Some(stay),
             Told::Unforeseen => self.over.push(stay),
         }
     }
@@ -171,7 +199,7 @@ impl Visitor {
                 self.over.push(stay);
             }
             Told::Refused(_, span) => self.expired(desk, stay, span),
-            Told::Unclear { invoked } => {
+            Told::Away { invoked } | Told::Unclear { invoked } => {
                 stay.note(Act::Release, invoked, None);
                 self.over.push(stay);
             }

@@ -12,7 +12,7 @@ use crate::soak::desk::{Desk, Span, Told, Wanted};
 use crate::soak::stay::Stay;
 
 impl Visitor {
-    pub(super) async fn confirm(&mut self, desk: &Desk, stay: Stay, twice: bool) {
+    pub(super) async fn confirm(&mut self, desk: &Desk, mut stay: Stay, twice: bool) {
         let places = &self.town.places;
         let place = places
             .iter()
@@ -40,12 +40,37 @@ impl Visitor {
                 self.booked(desk, stay, request, key, first, span);
             }
             Told::Refused(_, span) => self.expired(desk, stay, span),
+            Told::Away { invoked } => {
+                let is_urgent = stay.is_in_its_last_moment(invoked);
+                stay.stretched(invoked, desk.life);
+                if !is_urgent && self.gives_up(desk).await {
+                    self.held = Some(stay);
+                } else {
+                    let change = Change::Confirm { stay, request, key };
+                    self.unclear(desk, invoked, change);
+                }
+            }
             Told::Unclear { invoked } => {
                 let change = Change::Confirm { stay, request, key };
                 self.unclear(desk, invoked, change);
             }
             Told::Unforeseen => self.over.push(stay),
         }
+    }
+
+    /// Whether a change that was certainly not done is left at that.
+    async fn gives_up(&mut self, desk: &Desk) -> bool {
+        let share = if self.is_patient() {
+            GIVE_UP_SHARE_PATIENT
+        } else {
+            GIVE_UP_SHARE
+        };
+        let gives_up = self.dice.chance(share);
+        if gives_up {
+            desk.notebook.count(|tally| tally.given_up += 1);
+            desk.breathe().await;
+        }
+        gives_up
     }
 
     pub(super) async fn ask_to_confirm(
@@ -84,7 +109,9 @@ impl Visitor {
             (Told::Done(one, span), _) | (_, Told::Done(one, span)) => {
                 Told::Done(one, Span { invoked, ..span })
             }
-            (Told::Unclear { .. }, _) | (_, Told::Unclear { .. }) => Told::Unclear { invoked },
+            (Told::Away { .. }, Told::Away { .. }) => Told::Away { invoked },
+            (Told::Unclear { .. } | Told::Away { .. }, _)
+            | (_, Told::Unclear { .. } | Told::Away { .. }) => Told::Unclear { invoked },
             (one, _) => one,
         }
     }
@@ -102,7 +129,11 @@ impl Visitor {
         if !is_at(&first, &stay) || first.sequence != 0 || first.manage_token.is_none() {
             self.violation(desk, &format!("{:?} was confirmed as {first:?}", stay.hold));
         }
-        desk.notebook.count(|tally| tally.confirmed += 1);
+        let late = stay.is_on_borrowed_time(span.returned);
+        desk.notebook.count(|tally| {
+            tally.confirmed += 1;
+            tally.confirmed_late += u64::from(late);
+        });
         stay.counter = Some(first.counter);
         stay.note(Act::Confirm, span.invoked, Some(span.returned));
         self.appointments.push(Appointment {
@@ -136,7 +167,7 @@ impl Visitor {
             Told::Refused(slug, _) => {
                 self.violation(desk, &format!("{first:?} was repeated as {slug}"));
             }
-            Told::Unclear { .. } | Told::Unforeseen => {}
+            Told::Away { .. } | Told::Unclear { .. } | Told::Unforeseen => {}
         }
     }
 
@@ -145,6 +176,13 @@ impl Visitor {
             Told::Done(answer, span) => {
                 desk.kept(span.invoked);
                 self.ended(desk, appointment, answer, span);
+            }
+            Told::Away { invoked } => {
+                if self.gives_up(desk).await {
+                    self.appointments.push(appointment);
+                } else {
+                    self.unclear(desk, invoked, Change::Cancel(Box::new(appointment)));
+                }
             }
             Told::Unclear { invoked } => {
                 self.unclear(desk, invoked, Change::Cancel(Box::new(appointment)));
@@ -194,19 +232,27 @@ impl Visitor {
                 desk.kept(span.invoked);
                 self.moved(desk, appointment, stay, answer, span);
             }
-            told => self.not_moved(desk, appointment, stay, told),
+            told => self.not_moved(desk, appointment, stay, told).await,
         }
     }
 
     /// A move that was refused or not answered.
-    pub(super) fn not_moved(
+    pub(super) async fn not_moved(
         &mut self,
         desk: &Desk,
         appointment: Appointment,
-        stay: Stay,
+        mut stay: Stay,
         told: Told<Booking>,
     ) {
         match told {
+            Told::Away { invoked } => {
+                stay.stretched(invoked, desk.life);
+                if !self.gives_up(desk).await {
+                    self.unclear(desk, invoked, Change::Move(Box::new(appointment), stay));
+                    return;
+                }
+                self.held = Some(stay);
+            }
             Told::Unclear { invoked } => {
                 self.unclear(desk, invoked, Change::Move(Box::new(appointment), stay));
                 return;
@@ -273,6 +319,11 @@ impl Visitor {
         });
     }
 }
+
+/// Share of changes that are not asked for again once the service has said that they were not done.
+/// Whoever goes on asking does nothing else until the outage ends.
+const GIVE_UP_SHARE: f64 = 0.3;
+const GIVE_UP_SHARE_PATIENT: f64 = 0.95;
 
 /// Whether a live booking is for the seat that was held.
 pub(super) fn is_at(booking: &Booking, stay: &Stay) -> bool {

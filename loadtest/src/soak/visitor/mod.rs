@@ -27,6 +27,9 @@ const SETTLE_TRIES_MAX: u32 = 400;
 /// Cancelled bookings that have been read back before and are read back again.
 const READ_AGAIN: usize = 4;
 
+/// Of so many visitors one is patient.
+const PATIENT_EVERY: u32 = 4;
+
 /// Share of confirmations that are repeated after a restart.
 const REPEATED_SHARE: f64 = 0.1;
 
@@ -82,6 +85,8 @@ pub(super) struct Visitor {
     /// Stays that were begun.
     begun: u32,
     held: Option<Stay>,
+    /// Held for someone who makes up their mind late: each with the instant at which they have.
+    kept: Vec<(Stay, u64)>,
     appointments: Vec<Appointment>,
     /// Cancelled in this chapter; those before `looked_at` have been read back since.
     cancelled: Vec<Appointment>,
@@ -100,12 +105,19 @@ impl Visitor {
             town,
             begun: 0,
             held: None,
+            kept: Vec::new(),
             appointments: Vec::new(),
             cancelled: Vec::new(),
             looked_at: 0,
             unclear: None,
             over: Vec::new(),
         }
+    }
+
+    /// Whether this one keeps some holds until their last moment, and has time for that because
+    /// what an outage refuses is soon given up.
+    fn is_patient(&self) -> bool {
+        self.number.is_multiple_of(PATIENT_EVERY)
     }
 
     /// Goes on until the process is gone.
@@ -116,6 +128,8 @@ impl Visitor {
                 if self.unclear.is_some() {
                     desk.breathe().await;
                 }
+            } else if let Some(stay) = self.decided_late(&desk) {
+                self.confirm(&desk, stay, false).await;
             } else if let Some(stay) = self.held.take() {
                 self.use_hold(&desk, stay).await;
             } else {
@@ -173,9 +187,18 @@ impl Visitor {
             Some(Change::Confirm { stay, .. } | Change::Move(_, stay)) => Some(stay),
             _ => None,
         };
-        for stay in self.held.iter_mut().chain(unclear).chain(&mut self.over) {
+        let kept = self.kept.iter_mut().map(|(stay, _)| stay);
+        let held = self.held.iter_mut().chain(kept);
+        for stay in held.chain(unclear).chain(&mut self.over) {
             stay.crashed(life, killed_at, kept_until);
         }
+    }
+
+    /// Bookings of this chapter that must be there as cancelled ones.
+    pub(super) fn cancelled_bookings(&self) -> impl Iterator<Item = &Booking> {
+        self.cancelled
+            .iter()
+            .map(|appointment| &appointment.booking)
     }
 
     /// Bookings that must be there.
@@ -194,7 +217,8 @@ impl Visitor {
     pub(super) fn stays(&self) -> impl Iterator<Item = &Stay> {
         let booked = self.appointments.iter().chain(&self.cancelled);
         let booked = booked.map(|appointment| &appointment.stay);
-        self.over.iter().chain(booked).chain(&self.held)
+        let kept = self.kept.iter().map(|(stay, _)| stay);
+        self.over.iter().chain(booked).chain(&self.held).chain(kept)
     }
 
     /// Forgets what is over: its history has been checked.
@@ -209,6 +233,7 @@ impl Visitor {
         self.next_chapter();
         self.appointments.clear();
         self.held = None;
+        self.kept.clear();
         self.unclear = None;
     }
 

@@ -22,23 +22,28 @@ impl Visitor {
         } = unclear;
         let look = life != desk.life && self.dice.chance(LOOK_FIRST_SHARE);
         match change {
-            Change::Confirm { stay, request, key } => {
-                match self.ask_to_confirm(desk, &request, &key).await {
-                    Told::Done(first, span) => {
-                        resolved(desk, true);
-                        self.booked(desk, stay, request, key, first, since_then(since, span));
-                    }
-                    Told::Refused(_, span) => {
-                        resolved(desk, false);
-                        self.expired(desk, stay, span);
-                    }
-                    Told::Unclear { .. } => {
-                        let change = Change::Confirm { stay, request, key };
-                        self.put_back(life, since, change);
-                    }
-                    Told::Unforeseen => self.over.push(stay),
+            Change::Confirm {
+                mut stay,
+                request,
+                key,
+            } => match self.ask_to_confirm(desk, &request, &key).await {
+                Told::Done(first, span) => {
+                    resolved(desk, true);
+                    self.booked(desk, stay, request, key, first, since_then(since, span));
                 }
-            }
+                Told::Refused(_, span) => {
+                    resolved(desk, false);
+                    self.expired(desk, stay, span);
+                }
+                told @ (Told::Away { .. } | Told::Unclear { .. }) => {
+                    if let Told::Away { invoked } = told {
+                        stay.stretched(invoked, desk.life);
+                    }
+                    let change = Change::Confirm { stay, request, key };
+                    self.put_back(life, since, change);
+                }
+                Told::Unforeseen => self.over.push(stay),
+            },
             Change::Cancel(appointment) if look => {
                 self.look_whether_cancelled(desk, life, since, appointment)
                     .await;
@@ -48,7 +53,9 @@ impl Visitor {
                     resolved(desk, true);
                     self.ended(desk, *appointment, answer, since_then(since, span));
                 }
-                Told::Unclear { .. } => self.put_back(life, since, Change::Cancel(appointment)),
+                Told::Away { .. } | Told::Unclear { .. } => {
+                    self.put_back(life, since, Change::Cancel(appointment));
+                }
                 Told::Refused(..) | Told::Unforeseen => self.over.push(appointment.stay),
             },
             Change::Move(appointment, stay) if look => {
@@ -62,12 +69,12 @@ impl Visitor {
                         let span = since_then(since, span);
                         self.moved(desk, *appointment, stay, answer, span);
                     }
-                    Told::Unclear { .. } => {
+                    Told::Away { .. } | Told::Unclear { .. } => {
                         self.put_back(life, since, Change::Move(appointment, stay));
                     }
                     told => {
                         resolved(desk, false);
-                        self.not_moved(desk, *appointment, stay, told);
+                        self.not_moved(desk, *appointment, stay, told).await;
                     }
                 }
             }
@@ -90,7 +97,9 @@ impl Visitor {
                 resolved(desk, true);
                 self.ended(desk, *appointment, found, since_then(since, span));
             }
-            Told::Unclear { .. } => self.put_back(life, since, Change::Cancel(appointment)),
+            Told::Away { .. } | Told::Unclear { .. } => {
+                self.put_back(life, since, Change::Cancel(appointment));
+            }
             Told::Refused(..) | Told::Unforeseen => self.over.push(appointment.stay),
         }
     }
@@ -118,7 +127,7 @@ impl Visitor {
                 self.violation(desk, &format!("{expected:?}, half moved, is {found:?}"));
                 self.over.push(appointment.stay);
             }
-            Told::Unclear { .. } => {
+            Told::Away { .. } | Told::Unclear { .. } => {
                 self.put_back(life, since, Change::Move(appointment, stay));
             }
             Told::Refused(..) | Told::Unforeseen => self.over.push(appointment.stay),
