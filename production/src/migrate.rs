@@ -114,7 +114,7 @@ fn destination(departure: &Departure) -> Result<Lineage, MigrateError> {
         .map_err(|_| MigrateError::NotEmpty("embedded ledger's destination"))
 }
 
-/// Keeps the gateway's directory for us; where it is the one that is being left, we have it already.
+/// Keeps the gateway's directory for us; where it is the one that is being left, we have it.
 fn lock(data: &Path, from: &Path) -> Result<Option<File>, LockError> {
     let same = fs::canonicalize(data).ok() == fs::canonicalize(from).ok();
     (!same).then(|| directory::lock(data)).transpose()
