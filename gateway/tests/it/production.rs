@@ -150,8 +150,8 @@ fn a_redis_that_does_not_answer_is_waited_for() {
     assert_eq!(citizen.free("einzel", "pass", town.day(1), &hold.start), 0);
 
     city.redis.resume();
-    citizen.insist(&request).expect(201);
     eventually("readiness is green", || ready(&service).then_some(()));
+    citizen.insist(&request).expect(201);
     caught_up(&service);
     assert_eq!(city.postgres.sql("SELECT count(*) FROM bookings"), "1");
 }
