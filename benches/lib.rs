@@ -6,7 +6,9 @@
 //!
 //! ```text
 //! allocation.rs   bench: hold and release, confirm, what is free; in one process
-//! http.rs         bench: the service over loopback, and the tables of both
+//! durable.rs      bench: how fast confirmations become durable, beside other databases
+//! recovery.rs     bench: from a million bookings to an engine that serves
+//! http.rs         bench: the service over loopback, and the tables of all
 //! town.rs         the city in which all of it happens
 //! visits.rs       the work: half-taken days, and who wants which seat
 //! rules.rs        the work done by the engine's rules
@@ -18,15 +20,21 @@
 //! server.rs       program that the HTTP bench starts: the service, or a bare handler
 //! servers.rs      starting it, and what it costs
 //! client.rs       keep-alive HTTP/1.1 load
+//! seats.rs        every seat of a town, held one after the other
+//! clients.rs      clients that ask again as soon as they are answered
+//! confirm/        who answers them: our engine with its ledgers, PostgreSQL, Redis
 //! ```
 //!
 //! Without `--bench` each of them runs once with tiny input, as a test.
 
 pub mod baselines;
 pub mod client;
+pub mod clients;
+pub mod confirm;
 pub mod machine;
 pub mod race;
 pub mod rules;
+pub mod seats;
 pub mod servers;
 pub mod sides;
 pub mod table;

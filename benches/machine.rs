@@ -3,6 +3,7 @@
 use std::fmt;
 use std::fs;
 use std::io::Write;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -26,6 +27,9 @@ pub struct Machine {
     pub ping_pong_ns: [f64; 3],
     /// Median of writing and syncing 4 KiB, in microseconds.
     pub fdatasync_us: f64,
+    /// What the disk that was written to is formatted as.
+    #[serde(default)]
+    pub file_system: String,
     /// Share of CPU time that went to other machines during the run, in percent.
     pub foreign_cpu_percent: f64,
 }
@@ -37,13 +41,14 @@ impl fmt::Display for Machine {
             cores,
             ping_pong_ns,
             fdatasync_us,
+            file_system,
             foreign_cpu_percent,
         } = self;
         let [lower, middle, upper] = ping_pong_ns;
         write!(
             f,
             "{processor}, {cores} cores; ping-pong {middle:.0} ns (half of them {lower:.0} to {upper:.0}), \
-             fdatasync {fdatasync_us:.0} µs, {foreign_cpu_percent:.1} % foreign CPU",
+             fdatasync {fdatasync_us:.0} µs on {file_system}, {foreign_cpu_percent:.1} % foreign CPU",
         )
     }
 }
@@ -83,6 +88,7 @@ impl Watch {
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             ping_pong_ns,
             fdatasync_us: fdatasync_us()?,
+            file_system: file_system(&folder()?.canonicalize()?),
             foreign_cpu_percent: (times.stolen - self.began.stolen) as f64 * 100.0 / all as f64,
         })
     }
@@ -128,6 +134,21 @@ fn fdatasync_us() -> std::io::Result<f64> {
         times.push(begin.elapsed().as_nanos() as f64 / 1_000.0);
     }
     Ok(median(&times))
+}
+
+/// Of the innermost mount that holds the path.
+fn file_system(path: &Path) -> String {
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    let mounts = mounts.lines().filter_map(|line| {
+        let mut words = line.split_whitespace().skip(1);
+        Some((words.next()?, words.next()?))
+    });
+    let around = mounts.filter(|(place, _)| path.starts_with(place));
+    let innermost = around.max_by_key(|(place, _)| place.len());
+    innermost.map_or_else(
+        || "an unknown file system".to_owned(),
+        |(_, kind)| kind.to_owned(),
+    )
 }
 
 fn processor() -> String {
