@@ -12,6 +12,5 @@ mod ledger;
 mod life;
 mod naive;
 mod notebook;
-mod restarts;
 mod support;
 mod threads;

@@ -11,13 +11,11 @@ use std::time::{Duration, Instant};
 
 use morgenruh_engine::rules::record::{Fact, Position, Record};
 use morgenruh_engine::rules::time::UnixMillis;
-use morgenruh_engine::shell::drain::Tail;
 use morgenruh_engine::shell::ledger::{Entry, Ledger, NotKept};
 use morgenruh_engine::shell::scribe::{self, Desk, Options};
-use morgenruh_production::redis::RedisTail;
 use morgenruh_servers::Redis;
 
-use crate::town::{CITY, Town, begun, fact, number, settings, write};
+use crate::town::{Town, fact, number};
 
 const CLIENTS: usize = 64;
 const ROUNDS: u32 = 8;
@@ -139,49 +137,4 @@ fn what_was_told_in_a_storm_is_so() {
         "nobody was left without an answer"
     );
     println!("{} kept, {} refused", kept.len(), refused.len());
-}
-
-/// Rough figures, on a disk: `cargo test --release … -- --ignored --nocapture`.
-#[test]
-#[ignore = "a measurement"]
-fn appends_and_reads_per_second() {
-    let place = tempfile::tempdir().unwrap();
-    let redis = Redis::start(place.path());
-    let settings = settings(&redis.address().to_string());
-    let (desk, scribe) = scribe::open(begun(&settings, place.path()), options()).unwrap();
-    let scribe = thread::spawn(move || scribe.run());
-    let (next, ends, told) = (AtomicU64::new(1), AtomicBool::new(false), Told::default());
-    let lasting = Duration::from_secs(5);
-    redis.command(&["CONFIG", "RESETSTAT"]);
-    thread::scope(|scope| {
-        for _ in 0..CLIENTS {
-            scope.spawn(|| client(&desk, &next, &ends, &told));
-        }
-        thread::sleep(lasting);
-        ends.store(true, Ordering::Relaxed);
-    });
-    desk.close();
-    scribe.join().unwrap();
-    let kept = told.kept.lock().unwrap().len();
-    let rate = kept as f64 / lasting.as_secs_f64();
-    println!("{rate:.0} appends a second, one at a time by {CLIENTS} clients");
-    for line in redis.command(&["INFO", "commandstats"]).lines() {
-        println!("  {line}");
-    }
-
-    let mut journal = begun(&settings, place.path());
-    let first = kept as u64;
-    let timer = Instant::now();
-    let batches = 100;
-    for batch in 0..batches {
-        let newest = first + batch * 4_096;
-        write(&mut journal, newest, newest + 1..=newest + 4_096).unwrap();
-    }
-    let rate = (batches * 4_096) as f64 / timer.elapsed().as_secs_f64();
-    println!("{rate:.0} appends a second in full batches");
-    let timer = Instant::now();
-    let mut tail = RedisTail::open(&settings, CITY).unwrap();
-    let records = tail.after(Position(0), usize::MAX).unwrap();
-    let rate = records.len() as f64 / timer.elapsed().as_secs_f64();
-    println!("{rate:.0} reads a second");
 }
