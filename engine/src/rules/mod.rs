@@ -9,5 +9,6 @@ pub mod holidays;
 pub mod ids;
 pub mod need;
 pub mod record;
+pub mod room;
 pub mod time;
 pub mod wheel;

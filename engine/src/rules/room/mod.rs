@@ -1,0 +1,45 @@
+//! The waiting room of a release: whoever is there before it is drawn, whoever comes later stands
+//! behind the drawn, and nobody gains by coming early or by reloading fast.
+//!
+//! ```text
+//! scheduled ──▶ gathering ──▶ drawing ──▶ serving ⇄ paused
+//!                                            └──▶ sold out | closed
+//! ```
+
+use std::fmt;
+
+use super::time::DayNumber;
+
+/// One opening of a waiting room: which room it is, and the day of its release.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RoomId {
+    /// Number of the room in the configuration.
+    pub number: u16,
+    pub day: DayNumber,
+}
+
+impl RoomId {
+    pub fn to_bits(self) -> u32 {
+        u32::from(self.number) << 16 | u32::from(self.day.0)
+    }
+
+    pub fn from_bits(bits: u32) -> RoomId {
+        RoomId {
+            number: (bits >> 16) as u16,
+            day: DayNumber(bits as u16),
+        }
+    }
+}
+
+impl fmt::Debug for RoomId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "room {} of {}", self.number, self.day.to_date())
+    }
+}
+
+/// A place in a room: the how manieth ticket it is, counted from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TicketId {
+    pub room: RoomId,
+    pub seq: u32,
+}
