@@ -6,6 +6,9 @@
 //!                                            └──▶ sold out | closed
 //! ```
 
+pub mod draw;
+pub mod merkle;
+
 use std::fmt;
 
 use super::time::DayNumber;
