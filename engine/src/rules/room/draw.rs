@@ -142,7 +142,8 @@ impl Line {
         Line::by_lots(tickets, |seq| lot(seed, seq))
     }
 
-    fn by_lots(tickets: u32, lot: impl Fn(u32) -> [u8; 32]) -> Line {
+    /// The order of lots that come from anywhere.
+    pub(super) fn by_lots(tickets: u32, lot: impl Fn(u32) -> [u8; 32]) -> Line {
         assert!(tickets <= TICKETS_MAX, "rooms do not take so many");
         let key = |seq| {
             let [a, b, c, d, e, f, g, h, ..] = lot(seq);

@@ -7,7 +7,9 @@
 //! ```
 
 pub mod draw;
+pub mod fairness;
 pub mod merkle;
+pub mod proof;
 
 use std::fmt;
 
