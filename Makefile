@@ -21,20 +21,21 @@ help:
 	@echo 'make soak     kills the service again and again and calls in every promise: CYCLES=n,'
 	@echo '              MINUTES=n; PRODUCTION=1 with a Redis and a PostgreSQL that fail as well'
 	@echo 'make bench    how fast it is, beside what it is compared with'
-	@echo 'make packages installs the servers that tests and production need, where there is apt-get'
+	@echo 'make packages installs what tests and production need, where there is apt-get'
 
 # Only programs are needed: tests start servers of their own, on free ports.
 packages:
 	@have() { command -v "$$1" > /dev/null; }; \
-	if have redis-server && have redis-cli && have openssl && have setpriv \
+	if have redis-server && have redis-cli && have openssl && have setpriv && have python3 && have node \
 	    && { have initdb || ls /usr/lib/postgresql/*/bin/initdb > /dev/null 2>&1; }; then exit 0; fi; \
 	if ! have apt-get; then \
-	    echo 'Install Redis, PostgreSQL, OpenSSL and util-linux: there is no apt-get to do it.' >&2; \
+	    echo 'Install Redis, PostgreSQL, OpenSSL, util-linux, Python and Node.js: there is no apt-get to do it.' >&2; \
 	    exit 1; \
 	fi; \
 	if [ "$$(id -u)" = 0 ]; then root=; else root=sudo; fi; \
 	$$root apt-get update && $$root env DEBIAN_FRONTEND=noninteractive \
-	    apt-get install --yes --no-install-recommends redis-server postgresql openssl util-linux
+	    apt-get install --yes --no-install-recommends \
+	    redis-server postgresql openssl util-linux python3 nodejs
 
 # Release profile: what you see is what a city would run.
 run:

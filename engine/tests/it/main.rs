@@ -6,6 +6,7 @@ mod calendar;
 mod catalogue;
 mod day;
 mod drain;
+mod draw;
 mod effort;
 mod engine;
 mod ledger;
