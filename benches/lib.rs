@@ -6,6 +6,7 @@
 //!
 //! ```text
 //! allocation.rs   bench: hold and release, confirm, what is free; in one process
+//! draw.rs         bench: how long the draw of a waiting room takes, and what memory
 //! durable.rs      bench: how fast confirmations become durable, beside other databases
 //! recovery.rs     bench: from a million bookings to an engine that serves
 //! http.rs         bench: the service over loopback, and the tables of all

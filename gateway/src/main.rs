@@ -93,6 +93,20 @@ enum Command {
         /// Folder of the data.
         dir: PathBuf,
     },
+    /// Work a room's draw out again: commitment, root, seed, and the line.
+    ///
+    /// Needs nothing but the document that the room publishes after its draw, and no network. Exit
+    /// codes: 0 it holds, 1 it does not, 2 a document cannot be read.
+    VerifyDraw {
+        /// The document, as GET /api/v1/rooms/{id}/draw gives it; - reads it from standard input.
+        file: PathBuf,
+        /// Tell the place of the ticket with this number.
+        #[arg(long, value_name = "NUMBER")]
+        ticket: Option<u32>,
+        /// Check this receipt of a ticket as well, and tell the ticket's place.
+        #[arg(long, value_name = "FILE")]
+        receipt: Option<PathBuf>,
+    },
 }
 
 #[derive(Subcommand)]
@@ -142,6 +156,11 @@ fn main() -> ExitCode {
         }
         Command::RestartLedger { config, data } => commands::store::restart_ledger(&config, &data),
         Command::Verify { dir } => commands::verify::verify(&dir),
+        Command::VerifyDraw {
+            file,
+            ticket,
+            receipt,
+        } => commands::verify_draw::verify_draw(&file, ticket, receipt.as_deref()),
     }
 }
 

@@ -1,6 +1,7 @@
 //! One file for each sort of outside bytes.
 
 mod city;
+mod draw;
 mod export;
 mod headers;
 mod ids;
@@ -35,6 +36,8 @@ pub const TARGETS: &[Target] = &[
     target("dldb_export", export::dldb_export),
     target("scenario", scenario::scenario),
     target("opening", opening::opening),
+    target("draw_proof", draw::proof),
+    target("draw_receipt", draw::receipt),
 ];
 
 const fn target(name: &'static str, feed: fn(&[u8]) -> Verdict) -> Target {

@@ -7,3 +7,4 @@ pub mod import;
 pub mod serve;
 pub mod store;
 pub mod verify;
+pub mod verify_draw;

@@ -9,6 +9,7 @@ mod command_line;
 mod course;
 mod crash;
 mod disk;
+mod draw;
 mod http;
 mod listener;
 mod metrics;

@@ -48,6 +48,12 @@ impl Tree {
         self.len == 0
     }
 
+    /// Memory that its nodes take, in bytes.
+    pub fn bytes(&self) -> usize {
+        let upper: usize = self.upper.iter().map(Vec::len).sum();
+        (self.frontier.len() + upper) * size_of::<[u8; 32]>()
+    }
+
     /// Adds a leaf behind the others.
     ///
     /// # Panics
@@ -319,8 +325,7 @@ mod tests {
     #[test]
     fn a_hundred_thousand_tickets_take_less_than_32_kilobytes() {
         let tree = tree(100_000);
-        let nodes: usize = tree.upper.iter().map(Vec::len).sum();
-        assert!((nodes + tree.frontier.len()) * 32 < 32 * 1024);
+        assert!(tree.bytes() < 32 * 1024);
     }
 
     proptest! {
