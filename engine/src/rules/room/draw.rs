@@ -17,6 +17,8 @@ use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
 
+use super::hash::sha256;
+
 /// Tickets of a room, at most: more than any country has people who want a passport that morning.
 pub const TICKETS_MAX: u32 = 1 << 24;
 /// Memory that a line keeps for each ticket, in bytes.
@@ -87,7 +89,7 @@ pub fn leaf(seq: u32, nonce: [u8; 16]) -> [u8; 32] {
     let mut text = [0; 24];
     text[..8].copy_from_slice(&number(seq));
     text[8..].copy_from_slice(&nonce);
-    Sha256::digest(text).into()
+    sha256::<1, _>(text)
 }
 
 /// What the lots are made from. `root` and `tickets` are those of the room's tree, `beacon` is a
@@ -111,7 +113,7 @@ pub fn lot(seed: &[u8; 32], seq: u32) -> [u8; 32] {
     let mut text = [0; 40];
     text[..32].copy_from_slice(seed);
     text[32..].copy_from_slice(&number(seq));
-    Sha256::digest(text).into()
+    sha256::<1, _>(text)
 }
 
 fn derive(secret: &DrawSecret, salt: &[u8], info: &[&[u8]], key: &mut [u8; 32]) {

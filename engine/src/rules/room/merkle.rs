@@ -11,7 +11,7 @@
 //!        256     256  256   …frontier           them again.
 //! ```
 
-use sha2::{Digest as _, Sha256};
+use super::hash::sha256;
 
 /// Levels that are not kept, except for the frontier.
 const GROUP_LEVELS: usize = 8;
@@ -94,8 +94,7 @@ impl Tree {
     /// The hash over all leaves.
     pub fn root(&self) -> [u8; 32] {
         let levels = GROUP_LEVELS + self.upper.len();
-        self.rest(levels)
-            .unwrap_or_else(|| Sha256::digest(b"").into())
+        self.rest(levels).unwrap_or_else(|| sha256::<1, _>([]))
     }
 
     /// The node over the leaves to the right of all complete nodes of a level; none if there are
@@ -183,14 +182,14 @@ pub fn verify_inclusion(
 fn leaf_hash(leaf: [u8; 32]) -> [u8; 32] {
     let mut text = [0; 33];
     text[1..].copy_from_slice(&leaf);
-    Sha256::digest(text).into()
+    sha256::<1, _>(text)
 }
 
 fn node_hash(left: [u8; 32], right: [u8; 32]) -> [u8; 32] {
     let mut text = [1; 65];
     text[1..33].copy_from_slice(&left);
     text[33..].copy_from_slice(&right);
-    Sha256::digest(text).into()
+    sha256::<2, _>(text)
 }
 
 fn parent(children: &[[u8; 32]]) -> [u8; 32] {
@@ -204,6 +203,7 @@ fn parent(children: &[[u8; 32]]) -> [u8; 32] {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use sha2::{Digest as _, Sha256};
 
     use super::*;
 

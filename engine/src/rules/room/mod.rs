@@ -8,6 +8,7 @@
 
 pub mod draw;
 pub mod fairness;
+mod hash;
 pub mod merkle;
 pub mod proof;
 
