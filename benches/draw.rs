@@ -6,6 +6,7 @@
 use std::fs;
 use std::hint::black_box;
 use std::io;
+use std::process::Command;
 use std::time::Instant;
 
 use morgenruh_benches::Effort;
@@ -27,16 +28,23 @@ const SIZES: [(u32, usize); 3] = [(100_000, 21), (1_000_000, 9), (10_000_000, 3)
 const BLOCKS_TAKEN: u32 = 6;
 /// Proofs of inclusion in a round.
 const RECEIPTS: u32 = 1_000;
+/// Makes this program tell how much memory a draw of so many tickets takes.
+const MEMORY: &str = "--memory";
 /// For a million tickets from nothing, in milliseconds.
 const AIM_MS: f64 = 400.0;
 
 fn main() -> io::Result<()> {
     let effort = Effort::asked();
-    let only = std::env::args().skip(1).find_map(|it| it.parse().ok());
+    let only: Option<u32> = std::env::args().skip(1).find_map(|it| it.parse().ok());
+    if let Some(tickets) = only
+        && std::env::args().nth(1).as_deref() == Some(MEMORY)
+    {
+        return tell_drawing_kb(tickets);
+    }
     let mut watch = Watch::begin();
     let mut rows = Vec::new();
     for (tickets, rounds) in effort.pick(&[(1_000, 1)][..], &SIZES) {
-        if only.is_none_or(|only: u32| only == *tickets) {
+        if only.is_none_or(|only| only == *tickets) {
             rows.extend(draw(*tickets, *rounds, &mut watch)?);
         }
     }
@@ -105,7 +113,7 @@ fn draw(tickets: u32, rounds: usize, watch: &mut Watch) -> io::Result<Vec<Row>> 
             aim: Some(1.0),
         });
     }
-    let drawing = peak_kb(|| Line::draw(&proof.seed, tickets))?;
+    let drawing = drawing_kb(tickets)?;
     let bound = f64::from(tickets) * DRAW_BYTES_PER_TICKET as f64 / 1024.0;
     let mut memory = row("memory while drawing", drawing, "KiB");
     memory.beside = Some(Beside {
@@ -156,13 +164,21 @@ fn timed<T>(work: impl FnOnce() -> T) -> f64 {
     begin.elapsed().as_secs_f64() * 1_000.0
 }
 
-/// By how much the process became larger meanwhile, at most, in KiB.
-fn peak_kb<T>(work: impl FnOnce() -> T) -> io::Result<f64> {
-    // Forgets the peak so far.
-    fs::write("/proc/self/clear_refs", "5")?;
+/// By how much a process becomes larger while it draws, at most, in KiB. Asks one of its own: in this
+/// one there is memory left from before.
+fn drawing_kb(tickets: u32) -> io::Result<f64> {
+    let mut child = Command::new(std::env::current_exe()?);
+    let output = child.args([MEMORY, &tickets.to_string()]).output()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    text.trim().parse().map_err(io::Error::other)
+}
+
+#[expect(clippy::print_stdout, reason = "the process that asks reads it")]
+fn tell_drawing_kb(tickets: u32) -> io::Result<()> {
     let before = status_kb("VmRSS:")?;
-    black_box(work());
-    Ok((status_kb("VmHWM:")? - before).max(0.0))
+    black_box(Line::draw(&[7; 32], tickets));
+    println!("{}", status_kb("VmHWM:")? - before);
+    Ok(())
 }
 
 fn status_kb(field: &str) -> io::Result<f64> {
