@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use morgenruh_engine::rules::catalogue::Catalogue;
+use morgenruh_engine::rules::time::Millis;
 use morgenruh_engine::shell::backlog::Bounds;
 use morgenruh_engine::shell::drain::Rhythm;
 use morgenruh_engine::shell::stored::Stored;
@@ -21,17 +22,19 @@ use crate::rules::NOW;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(60);
-/// Nobody is slowed down here: how far the store is behind is a result.
+/// As the service has them; how far the store is behind is a result.
 const BACKLOG: Bounds = Bounds {
-    slow: 4_000_000,
-    max: 8_000_000,
-    pause_max: Duration::ZERO,
+    rest: 100_000,
+    rest_max: Millis(1_000),
+    slow: 200_000,
+    max: 1_000_000,
+    pause_max: Duration::from_millis(50),
 };
 const DRAIN: Rhythm = Rhythm {
-    batch_max: 4_096,
+    batch_max: 2_000,
     idle: Duration::from_millis(20),
-    retry: Duration::from_millis(250),
-    retry_max: Duration::from_secs(1),
+    retry: Duration::from_millis(100),
+    retry_max: Duration::from_secs(5),
     clock: || NOW,
 };
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use morgenruh_engine::rules::catalogue::Catalogue;
+use morgenruh_engine::rules::time::Millis;
 use morgenruh_engine::shell::backlog::Bounds;
 use morgenruh_engine::shell::drain::Rhythm;
 use morgenruh_engine::shell::ledger::{Entry, Health, Ledger};
@@ -145,6 +146,8 @@ pub(crate) fn servers(settings: &Settings) -> Result<production::Settings, Passw
             statement_timeout: Duration::from_millis(postgres.statement_timeout_ms),
         },
         backlog: Bounds {
+            rest: store.backlog_slow / 2,
+            rest_max: Millis(store.rest_max_ms.cast_signed()),
             slow: store.backlog_slow,
             max: store.backlog_max,
             pause_max: Duration::from_millis(store.backlog_pause_max_ms),

@@ -88,6 +88,8 @@ fn service(options: &Options, disk: Disk, now: UnixMillis) -> Service {
         clock: || CLOCK.get(),
     };
     let backlog = Arc::new(Backlog::new(Bounds {
+        rest: 0,
+        rest_max: Millis(0),
         slow: options.backlog_max / 2,
         max: options.backlog_max,
         pause_max: Duration::from_secs(1),

@@ -16,6 +16,11 @@ use crate::rules::time::{Millis, UnixMillis};
 /// Bounds of a backlog.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
+    /// Records below which the store is left alone in a rush, so that those who confirm have the
+    /// machine to themselves.
+    pub rest: u64,
+    /// Age of the oldest of them from which on it is not.
+    pub rest_max: Millis,
     /// Records from which on each commit waits a little longer.
     pub slow: u64,
     /// Records at which nothing more is taken.
@@ -76,6 +81,11 @@ impl Backlog {
         (now - since).max(Millis(0))
     }
 
+    /// Whether the store is near enough to wait for the end of a rush.
+    pub(super) fn may_rest(&self, now: UnixMillis) -> bool {
+        self.records() < self.bounds.rest && self.lag(now) < self.bounds.rest_max
+    }
+
     /// Facts that the store refused and keeps apart.
     pub fn quarantined(&self) -> u64 {
         self.quarantined.load(Ordering::Acquire)
@@ -120,6 +130,7 @@ impl Backlog {
             slow,
             max,
             pause_max,
+            ..
         } = self.bounds;
         let beyond = self.records().saturating_sub(slow);
         let range = max.saturating_sub(slow).max(1);

@@ -4,6 +4,10 @@
 //! that a drain that stops anywhere goes on behind what is there. What the store's own rules forbid
 //! would be a mistake of ours: that fact is put into quarantine, where people find it, and the
 //! drain goes on.
+//!
+//! In a rush the store can wait: its server may share the machine with those who confirm. It is left
+//! alone until fewer records come, and for no longer than the bounds of its [`Backlog`] allow; from
+//! then on the drain goes on until the store has everything.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -13,6 +17,9 @@ use super::backlog::Backlog;
 use super::ledger::Health;
 use crate::rules::record::{Position, Record};
 use crate::rules::time::UnixMillis;
+
+/// Records that come within one pause and make it a rush.
+const RUSH: u64 = 100;
 
 /// A record as the ledger gives it back.
 #[derive(Clone, Debug)]
@@ -80,7 +87,7 @@ pub enum StoreError {
 pub struct Rhythm {
     /// Records in one transaction.
     pub batch_max: usize,
-    /// Pause when there is nothing to do: what arrives meanwhile shares a transaction.
+    /// Pause when there is nothing to do, or in a rush: what arrives meanwhile shares a transaction.
     pub idle: Duration,
     /// First pause after a failure; it doubles with each further one.
     pub retry: Duration,
@@ -97,6 +104,10 @@ pub struct Drain<T, S> {
     rhythm: Rhythm,
     /// None until the store was asked, and again after each failure.
     watermark: Option<Position>,
+    /// What the ledger had at the last look.
+    seen: Position,
+    /// The store was left alone for as long as it may be, and has not caught up yet.
+    overdue: bool,
 }
 
 impl<T: Tail, S: Store> Drain<T, S> {
@@ -104,9 +115,11 @@ impl<T: Tail, S: Store> Drain<T, S> {
         Drain {
             tail,
             store,
-            backlog,
             rhythm,
             watermark: None,
+            seen: backlog.newest(),
+            overdue: false,
+            backlog,
         }
     }
 
@@ -115,7 +128,7 @@ impl<T: Tail, S: Store> Drain<T, S> {
     pub fn run(mut self, stop: &Receiver<()>) {
         let mut failures = 0;
         loop {
-            let pause = match self.turn() {
+            let pause = match self.step() {
                 Ok(0) => self.rhythm.idle,
                 Ok(_) => Duration::ZERO,
                 Err(Away(reason)) => {
@@ -141,6 +154,32 @@ impl<T: Tail, S: Store> Drain<T, S> {
         }
     }
 
+    /// Brings one batch over, unless so much has come since the last step that the store had better
+    /// wait. Returns how many records it was.
+    ///
+    /// # Errors
+    /// [`Away`], whichever side is.
+    pub fn step(&mut self) -> Result<usize, Away> {
+        if self.rests() {
+            return Ok(0);
+        }
+        self.turn()
+    }
+
+    /// Whether the store is left alone for a pause.
+    fn rests(&mut self) -> bool {
+        let newest = self.backlog.newest();
+        let come = newest.0.saturating_sub(self.seen.0);
+        self.seen = newest;
+        come >= RUSH && !self.is_overdue()
+    }
+
+    /// Whether the store was left alone for as long as it may be, and has not caught up since.
+    pub fn is_overdue(&mut self) -> bool {
+        self.overdue |= !self.backlog.may_rest((self.rhythm.clock)());
+        self.overdue
+    }
+
     fn retry_pause(&self, failures: u32) -> Duration {
         let doubled = self.rhythm.retry * (1 << (failures - 1).min(16));
         doubled.min(self.rhythm.retry_max)
@@ -159,6 +198,7 @@ impl<T: Tail, S: Store> Drain<T, S> {
         self.watermark = Some(watermark);
         self.backlog.set_watermark(watermark);
         if watermark >= self.backlog.newest() {
+            self.overdue = false;
             return Ok(0);
         }
         let records = self.tail.after(watermark, self.rhythm.batch_max)?;
@@ -174,6 +214,7 @@ impl<T: Tail, S: Store> Drain<T, S> {
         if let Some(last) = records.last() {
             self.watermark = Some(last.position);
             self.backlog.stored(last.position, last.record.at);
+            self.overdue &= last.position < self.backlog.newest();
             self.tail.trim(last.position)?;
         }
         Ok(records.len())

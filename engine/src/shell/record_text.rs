@@ -5,8 +5,8 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use data_encoding::HEXLOWER;
-use serde::{Deserialize, Serialize};
+use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::rules::catalogue::Channel;
 use crate::rules::ids::{Digest, ReservationId};
@@ -24,11 +24,11 @@ pub struct Unreadable(String);
 struct Line<'a> {
     fact: Cow<'a, str>,
     at: i64,
-    id: String,
+    id: Text,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    successor: Option<String>,
+    successor: Option<Text>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    origin: Option<String>,
+    origin: Option<Text>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     services: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -42,13 +42,13 @@ struct Line<'a> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     sequence: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    secret: Option<String>,
+    secret: Option<Text>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    manage: Option<String>,
+    manage: Option<Text>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    request: Option<String>,
+    request: Option<Text>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    idempotency_key: Option<String>,
+    idempotency_key: Option<Text>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     person: Option<Visitor<'a>>,
 }
@@ -64,12 +64,64 @@ struct Visitor<'a> {
     answers: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
 }
 
+/// An id or a digest as text: so short that it needs no memory of its own.
+#[derive(Clone, Copy, Default)]
+struct Text {
+    length: usize,
+    bytes: [u8; TEXT_BYTES_MAX],
+}
+
+/// Length of a digest in hexadecimal digits, the longest of them.
+const TEXT_BYTES_MAX: usize = 32;
+
+impl Text {
+    fn of(text: &[u8]) -> Text {
+        let mut bytes = [0; TEXT_BYTES_MAX];
+        bytes[..text.len()].copy_from_slice(text);
+        let length = text.len();
+        Text { length, bytes }
+    }
+
+    fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.bytes[..self.length]).unwrap_or_default()
+    }
+}
+
+impl Serialize for Text {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Text {
+    /// What is longer is no text of ours; as an empty one it is refused like any other.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Text, D::Error> {
+        let text = Cow::<str>::deserialize(deserializer)?;
+        let fits = text.len() <= TEXT_BYTES_MAX;
+        Ok(if fits {
+            Text::of(text.as_bytes())
+        } else {
+            Text::default()
+        })
+    }
+}
+
+/// Length of most lines, in bytes.
+const LINE_BYTES: usize = 512;
+
 /// The line of a record.
 pub fn write(at: UnixMillis, fact: &Fact) -> Vec<u8> {
+    let mut line = Vec::with_capacity(LINE_BYTES);
+    append(&mut line, at, fact);
+    line
+}
+
+/// Writes the line of a record behind what is there.
+pub fn append(text: &mut Vec<u8>, at: UnixMillis, fact: &Fact) {
     let mut line = Line {
         fact: fact.name().into(),
         at: at.0,
-        id: fact.id().to_string(),
+        id: id_text(fact.id()),
         ..Line::default()
     };
     match fact {
@@ -97,15 +149,15 @@ pub fn write(at: UnixMillis, fact: &Fact) -> Vec<u8> {
         Fact::Cancelled {
             origin, sequence, ..
         } => {
-            line.origin = Some(origin.to_string());
+            line.origin = Some(id_text(*origin));
             line.sequence = Some(*sequence);
         }
         Fact::Moved { to, .. } => {
             line.confirmed(to);
-            line.successor = Some(to.id.to_string());
+            line.successor = Some(id_text(to.id));
         }
     }
-    serde_json::to_vec(&line).expect("numbers and texts are always JSON")
+    serde_json::to_writer(text, &line).expect("numbers and texts are always JSON");
 }
 
 /// The record of a line.
@@ -122,7 +174,7 @@ pub fn read(line: &[u8]) -> Result<Record, Unreadable> {
             id,
             services: line.services()?,
             channel: line.channel()?,
-            secret: digest("secret", line.secret.as_deref())?,
+            secret: digest("secret", line.secret.as_ref())?,
             deadline: line.deadline()?,
         },
         "extended" => Fact::Extended {
@@ -139,7 +191,7 @@ pub fn read(line: &[u8]) -> Result<Record, Unreadable> {
             confirmed: line.read_confirmed(id)?,
             idempotency_key: line
                 .idempotency_key
-                .as_deref()
+                .as_ref()
                 .map(|key| digest("idempotency_key", Some(key)))
                 .transpose()?,
             person: line.person.ok_or_else(|| missing("person"))?.into_person(),
@@ -151,7 +203,7 @@ pub fn read(line: &[u8]) -> Result<Record, Unreadable> {
         },
         "moved" => Fact::Moved {
             from: id,
-            to: Box::new(line.read_confirmed(self::id("successor", line.successor.as_deref())?)?),
+            to: Box::new(line.read_confirmed(self::id("successor", line.successor.as_ref())?)?),
         },
         other => return Err(Unreadable(format!("fact {other:?}"))),
     };
@@ -174,7 +226,7 @@ impl Line<'_> {
         self.start = Some(start.0);
         self.end = Some(end.0);
         self.secret = Some(hex(*secret));
-        self.origin = Some(contract.origin.to_string());
+        self.origin = Some(id_text(contract.origin));
         self.manage = Some(hex(contract.manage));
         self.request = Some(hex(contract.request));
         self.sequence = Some(contract.sequence);
@@ -187,18 +239,18 @@ impl Line<'_> {
             channel: self.channel()?,
             start: UnixMillis(self.start.ok_or_else(|| missing("start"))?),
             end: UnixMillis(self.end.ok_or_else(|| missing("end"))?),
-            secret: digest("secret", self.secret.as_deref())?,
+            secret: digest("secret", self.secret.as_ref())?,
             contract: Contract {
                 origin: self.origin()?,
-                manage: digest("manage", self.manage.as_deref())?,
-                request: digest("request", self.request.as_deref())?,
+                manage: digest("manage", self.manage.as_ref())?,
+                request: digest("request", self.request.as_ref())?,
                 sequence: self.sequence.ok_or_else(|| missing("sequence"))?,
             },
         })
     }
 
     fn origin(&self) -> Result<ReservationId, Unreadable> {
-        id("origin", self.origin.as_deref())
+        id("origin", self.origin.as_ref())
     }
 
     fn services(&self) -> Result<Services, Unreadable> {
@@ -248,18 +300,26 @@ fn missing(field: &str) -> Unreadable {
     Unreadable(format!("{field} is missing or wrong"))
 }
 
-fn hex(digest: Digest) -> String {
-    HEXLOWER.encode(&digest.0)
+fn hex(digest: Digest) -> Text {
+    let mut text = [0; 32];
+    HEXLOWER.encode_mut(&digest.0, &mut text);
+    Text::of(&text)
 }
 
-fn digest(field: &str, text: Option<&str>) -> Result<Digest, Unreadable> {
-    let bytes = text.and_then(|text| HEXLOWER.decode(text.as_bytes()).ok());
+fn id_text(id: ReservationId) -> Text {
+    let mut text = [0; 22];
+    BASE64URL_NOPAD.encode_mut(&id.to_bytes(), &mut text);
+    Text::of(&text)
+}
+
+fn digest(field: &str, text: Option<&Text>) -> Result<Digest, Unreadable> {
+    let bytes = text.and_then(|text| HEXLOWER.decode(text.as_str().as_bytes()).ok());
     let bytes = bytes.and_then(|bytes| bytes.try_into().ok());
     bytes.map(Digest).ok_or_else(|| missing(field))
 }
 
-fn id(field: &str, text: Option<&str>) -> Result<ReservationId, Unreadable> {
-    let id = text.and_then(|text| text.parse().ok());
+fn id(field: &str, text: Option<&Text>) -> Result<ReservationId, Unreadable> {
+    let id = text.and_then(|text| text.as_str().parse().ok());
     id.ok_or_else(|| missing(field))
 }
 

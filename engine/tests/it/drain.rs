@@ -14,6 +14,8 @@ use morgenruh_engine::shell::scribe::{Failure, Journal, Kept};
 use parking_lot::Mutex;
 
 const BOUNDS: Bounds = Bounds {
+    rest: 300,
+    rest_max: Millis(1_000),
     slow: 4,
     max: 8,
     pause_max: Duration::from_millis(40),
@@ -173,6 +175,44 @@ fn a_commit_whose_answer_was_lost_is_not_repeated() {
     assert_eq!(drain.turn(), Err(Away("no answer".into())));
     while drain.turn() != Ok(0) {}
     assert_eq!(world.0.lock().store, [1, 2, 3, 4]);
+}
+
+/// In a rush the store is left alone; but once it lacks too much, or lacks it for too long, it is
+/// brought everything, whatever comes meanwhile.
+#[test]
+fn in_a_rush_the_store_waits_as_long_as_it_may() {
+    let drain_at = |clock| {
+        let (world, backlog) = (Shared::default(), backlog());
+        let rhythm = Rhythm { clock, ..RHYTHM };
+        let drain = Drain::new(world.clone(), world.clone(), backlog.clone(), rhythm);
+        let ledger = backlog.clone();
+        let come = move |newest: u64| {
+            let first = ledger.newest().0 + 1;
+            world.0.lock().write(first..=newest);
+            ledger.written(Position(newest), at(first));
+        };
+        (drain, come, backlog)
+    };
+    let (mut drain, come, backlog) = drain_at(|| at(900));
+    come(120);
+    assert_eq!(drain.step(), Ok(0), "a rush");
+    come(140);
+    assert_eq!(drain.step(), Ok(3), "its end");
+    come(320);
+    assert_eq!(drain.step(), Ok(3), "317 are too many");
+    come(500);
+    while backlog.records() > 0 {
+        assert_ne!(drain.step(), Ok(0), "until it has everything");
+    }
+    come(700);
+    assert_eq!(drain.step(), Ok(0), "the next rush");
+
+    let (mut drain, come, _) = drain_at(|| at(1_001));
+    come(120);
+    assert_eq!(drain.step(), Ok(3), "the first has waited for a second");
+    while drain.step() != Ok(0) {}
+    come(240);
+    assert_eq!(drain.step(), Ok(0), "the next have not");
 }
 
 /// A mistake of ours fails loudly, is kept, and stops nothing.

@@ -115,6 +115,7 @@ impl Postgres {
 pub struct Store {
     pub batch_max: usize,
     pub idle_ms: u64,
+    pub rest_max_ms: u64,
     pub backlog_slow: u64,
     pub backlog_max: u64,
     pub backlog_pause_max_ms: u64,
@@ -127,6 +128,7 @@ impl Store {
         let store = Store {
             batch_max: size(layers, "batch_max", 1, 65_536),
             idle_ms: number(layers, "idle_ms", 1, 10_000),
+            rest_max_ms: number(layers, "rest_max_ms", 0, 60_000),
             backlog_slow: number(layers, "backlog_slow", 0, 1_000_000_000),
             backlog_max: number(layers, "backlog_max", 1, 1_000_000_000),
             backlog_pause_max_ms: number(layers, "backlog_pause_max_ms", 0, 10_000),
@@ -146,6 +148,7 @@ impl Store {
         vec![
             ("batch_max", self.batch_max.to_string()),
             ("idle_ms", self.idle_ms.to_string()),
+            ("rest_max_ms", self.rest_max_ms.to_string()),
             ("backlog_slow", self.backlog_slow.to_string()),
             ("backlog_max", self.backlog_max.to_string()),
             (

@@ -2,8 +2,8 @@
 --
 -- KEYS: stream, meta.
 -- ARGV: session, position of the newest record as the caller knows it, time of the last record to
--- append in ms, and the records. Without records it writes all the same, and so finds out whether
--- it could.
+-- append in ms, and for each entry the number of its records and their lines. Without entries it
+-- writes all the same, and so finds out whether it could.
 --
 -- Answers: OK | {'gone'} | {'fenced'} | {'newest', position} | {'refused', why}; nothing is written
 -- but `seen` unless it is OK.
@@ -35,10 +35,10 @@ end
 if #ARGV > 3 then
   local position = tonumber(ARGV[2])
   local add = redis.pcall
-  for i = 4, #ARGV do
-    position = position + 1
+  for i = 4, #ARGV, 2 do
+    position = position + tonumber(ARGV[i])
     local id = string.format('%.0f-0', position)
-    local added = add('XADD', stream, 'NOMKSTREAM', id, 'r', ARGV[i])
+    local added = add('XADD', stream, 'NOMKSTREAM', id, 'r', ARGV[i + 1])
     if not added then
       return {'gone'}
     end

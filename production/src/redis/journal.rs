@@ -29,9 +29,12 @@ use super::state::{Look, NotSeen, Seen, StreamState, id_of};
 use crate::lineage::Lineage;
 use crate::tls::TlsError;
 
-/// Text of the records in one call of the script, in bytes; at least one record is taken. Redis
-/// does nothing else meanwhile.
+/// Text of the records in one call of the script, in bytes; the record that reaches it is the last.
+/// Redis does nothing else meanwhile.
 const CALL_BYTES_MAX: usize = 8 << 20;
+/// Records in one entry of the stream. Each entry costs Redis as much as some dozen records in it;
+/// whoever reads or trims the stream handles whole ones.
+const ENTRY_RECORDS_MAX: u64 = 128;
 
 /// The codes with which Redis refuses a call before it has done anything.
 const REFUSALS: [&str; 12] = [
@@ -232,14 +235,13 @@ impl RedisJournal {
             })
     }
 
-    /// Appends records that follow directly on `newest`.
-    fn append(&mut self, newest: Position, records: &[Written]) -> Result<(), Failure> {
+    /// Appends what follows directly on `newest`.
+    fn append(&mut self, newest: Position, call: &Call) -> Result<(), Failure> {
         let session = self.session.to_text();
-        let at = records.last().map_or(UnixMillis(0), |record| record.at);
         let answer = self.append.run(&mut self.link, &self.keys, |command| {
-            command.arg(&session).arg(newest.0).arg(at.0);
-            for record in records {
-                command.arg(record.text.as_slice());
+            command.arg(&session).arg(newest.0).arg(call.at.0);
+            for entry in &call.entries {
+                command.arg(entry.records).arg(entry.lines.as_slice());
             }
         });
         match answer {
@@ -247,7 +249,7 @@ impl RedisJournal {
             Ok(other) => Err(self.judge(newest, &other)),
             Err(Trouble::Unsent(reason)) => Err(Failure::Refused(reason)),
             // A call without records leaves nothing that could come later.
-            Err(Trouble::Unanswered(reason)) if records.is_empty() => Err(Failure::Refused(reason)),
+            Err(Trouble::Unanswered(reason)) if call.records == 0 => Err(Failure::Refused(reason)),
             Err(Trouble::Unanswered(reason)) => Err(Failure::Unclear(reason)),
             Err(Trouble::Denied(reason)) => {
                 self.link.drop_connection();
@@ -310,10 +312,48 @@ impl RedisJournal {
 const TAKEN: &str = "another gateway has taken the ledger of this city over; this one writes \
                      nothing any more";
 
-/// A record as the stream keeps it.
-struct Written {
-    text: Vec<u8>,
+/// What one call of the script appends.
+struct Call {
+    entries: Vec<Lines>,
+    /// In all entries, and their bytes.
+    records: u64,
+    bytes: usize,
+    /// Time of the last record.
     at: UnixMillis,
+}
+
+/// An entry of the stream: records as lines.
+#[derive(Default)]
+struct Lines {
+    records: u64,
+    lines: Vec<u8>,
+}
+
+impl Call {
+    const EMPTY: Call = Call {
+        entries: Vec::new(),
+        records: 0,
+        bytes: 0,
+        at: UnixMillis(0),
+    };
+
+    fn add(&mut self, record: &Kept<'_>) {
+        let is_full = |entry: &Lines| entry.records == ENTRY_RECORDS_MAX;
+        if self.entries.last().is_none_or(is_full) {
+            self.entries.push(Lines::default());
+        }
+        if let Some(Lines { records, lines }) = self.entries.last_mut() {
+            let before = lines.len();
+            if *records > 0 {
+                lines.push(b'\n');
+            }
+            record_text::append(lines, record.at, record.fact);
+            *records += 1;
+            self.bytes += lines.len() - before;
+        }
+        self.records += 1;
+        self.at = record.at;
+    }
 }
 
 impl Journal for RedisJournal {
@@ -329,26 +369,19 @@ impl Journal for RedisJournal {
     fn write(&mut self, records: &[Kept<'_>]) -> Result<(), Failure> {
         self.ready()?;
         let Some(last) = records.last() else {
-            return self.append(self.durable, &[]);
+            return self.append(self.durable, &Call::EMPTY);
         };
         let mut newest = Position(records[0].position.0 - 1);
-        let mut call = Vec::with_capacity(records.len());
-        let mut bytes = 0;
+        let mut call = Call::EMPTY;
         let mut calls = 0;
         for record in records {
-            let text = record_text::write(record.at, record.fact);
-            if bytes + text.len() > CALL_BYTES_MAX && !call.is_empty() {
+            if call.bytes >= CALL_BYTES_MAX {
                 self.append(newest, &call).map_err(after(calls))?;
-                newest = Position(newest.0 + call.len() as u64);
-                call.clear();
-                bytes = 0;
+                newest = Position(newest.0 + call.records);
+                call = Call::EMPTY;
                 calls += 1;
             }
-            bytes += text.len();
-            call.push(Written {
-                text,
-                at: record.at,
-            });
+            call.add(record);
         }
         self.append(newest, &call).map_err(after(calls))?;
         self.acknowledge(last.position);

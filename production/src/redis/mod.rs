@@ -7,7 +7,7 @@
 //!
 //! | key | holds |
 //! |---|---|
-//! | `morgenruh:{<city>}:ledger:0` | stream; entry `<position>-0`, field `r`: the record as text |
+//! | `morgenruh:{<city>}:ledger:0` | stream; field `r`: records as lines; entry `<position of the last>-0` |
 //! | `morgenruh:{<city>}:meta:0` | hash; `lineage`, `newest`, `at`, `owner`, `session`, `seen` |
 //!
 //! `newest` is the position of the newest record, `at` its time, and `seen` the time at which the

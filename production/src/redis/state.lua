@@ -3,7 +3,7 @@
 -- KEYS: stream, meta.
 -- ARGV: session of the owner who asks; empty for others.
 -- Answers: lineage, session, newest position and its time in ms as the hash has them, the last id
--- that the stream has given, the id of its first entry. What is not there is empty.
+-- that the stream has given, the position of its first record. What is not there is empty.
 --
 -- For the owner this is a write: what a killed server finds in its file may never have been
 -- synced, and only an answer that waited for a sync of that file shows that it is safe. It renews
@@ -25,7 +25,9 @@ if redis.call('EXISTS', stream) == 1 then
     if about[i] == 'last-generated-id' then
       last = about[i + 1]
     elseif about[i] == 'first-entry' and about[i + 1] then
-      first = about[i + 1][1]
+      local id, fields = unpack(about[i + 1])
+      local _, breaks = string.gsub(fields[2], '\n', '')
+      first = string.format('%.0f', tonumber(string.match(id, '^%d+')) - breaks)
     end
   end
 end

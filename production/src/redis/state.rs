@@ -79,7 +79,7 @@ fn read(answer: Value, keys: &Keys) -> Result<Seen, NotSeen> {
     }
     let state = StreamState {
         lineage: lineage_of(&lineage),
-        first: position(&first),
+        first: first.parse().ok().map(Position),
         newest: streamed,
         newest_at: UnixMillis(at.parse().unwrap_or_default()),
     };

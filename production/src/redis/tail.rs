@@ -10,14 +10,14 @@ use super::settings::{Keys, Settings};
 use super::state::{Look, NotSeen, position};
 use crate::tls::TlsError;
 
-/// Entries that are asked for at once.
-const PAGE_MAX: usize = 10_000;
+/// Entries that are asked for at once; each has up to some hundred records.
+const PAGE_MAX: usize = 64;
 /// Records that have to be there to be trimmed: each trim is a sync of Redis' file.
 const TRIM_STEP: u64 = 10_000;
 /// Entries that one call trims; Redis does nothing else meanwhile.
-const TRIM_CALL_MAX: u64 = 10_000;
+const TRIM_CALL_MAX: u64 = 1_000;
 /// Calls in a row, when a long outage of the store has left much to trim.
-const TRIM_CALLS_MAX: u32 = 1_000;
+const TRIM_CALLS_MAX: u32 = 10_000;
 
 /// An entry: its id, and its fields and values in turn.
 type Entry = (String, Vec<Vec<u8>>);
@@ -85,20 +85,21 @@ impl Tail for RedisTail {
         let mut records: Vec<Placed> = Vec::new();
         let mut last = position;
         while records.len() < max {
-            let page = PAGE_MAX.min(max - records.len());
             let mut range = cmd("XRANGE");
             range.arg(&self.keys.stream);
             range.arg(last.0 + 1).arg("+");
-            let answer = self.ask(range.arg("COUNT").arg(page))?;
+            let answer = self.ask(range.arg("COUNT").arg(PAGE_MAX))?;
             let entries = redis::from_redis_value::<Vec<Entry>>(answer)
                 .map_err(|error| Away(error.to_string()))?;
             let got = entries.len();
             for entry in &entries {
-                let placed = decode(last, entry)?;
-                last = placed.position;
-                records.push(placed);
+                if records.len() == max {
+                    break;
+                }
+                decode(last, entry, max, &mut records)?;
+                last = records.last().map_or(last, |placed| placed.position);
             }
-            if got < page {
+            if got < PAGE_MAX {
                 break;
             }
         }
@@ -130,22 +131,36 @@ impl Tail for RedisTail {
     }
 }
 
-/// The record of an entry that has to follow directly on a position.
-fn decode(last: Position, (id, fields): &Entry) -> Result<Placed, Away> {
+/// Adds the records of an entry that come behind a position, the first of which has to follow
+/// directly on it, until there are `max`.
+fn decode(
+    last: Position,
+    (id, fields): &Entry,
+    max: usize,
+    records: &mut Vec<Placed>,
+) -> Result<(), Away> {
     let unreadable =
         |why: String| Away(format!("the entry {id} of the Redis is unreadable: {why}"));
-    let position = position(id).ok_or_else(|| unreadable("its id".into()))?;
-    if position.0 != last.0 + 1 {
-        return Err(Away(format!(
-            "the Redis lacks the facts {} to {}: they were trimmed or removed",
-            last.0 + 1,
-            position.0 - 1
-        )));
-    }
+    let newest = position(id).ok_or_else(|| unreadable("its id".into()))?;
     let text = match fields.as_slice() {
         [field, text] if field == b"r" => text,
         _ => return Err(unreadable("its fields".into())),
     };
-    let record = record_text::read(text).map_err(|error| unreadable(error.to_string()))?;
-    Ok(Placed { position, record })
+    let lines = text.split(|byte| *byte == b'\n');
+    let first = (newest.0 + 1).checked_sub(lines.clone().count() as u64);
+    let first = first.ok_or_else(|| unreadable("more records than positions".into()))?;
+    if first > last.0 + 1 {
+        return Err(Away(format!(
+            "the Redis lacks the facts {} to {}: they were trimmed or removed",
+            last.0 + 1,
+            first - 1
+        )));
+    }
+    let behind = (first..).zip(lines).filter(|(place, _)| *place > last.0);
+    for (place, line) in behind.take(max - records.len()) {
+        let record = record_text::read(line).map_err(|error| unreadable(error.to_string()))?;
+        let position = Position(place);
+        records.push(Placed { position, record });
+    }
+    Ok(())
 }

@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use morgenruh_engine::rules::catalogue::Catalogue;
 use morgenruh_engine::rules::record::Position;
+use morgenruh_engine::rules::time::Millis;
 use morgenruh_engine::shell::backlog::Bounds;
 use morgenruh_engine::shell::drain::{Placed, Rhythm, Tail};
+use morgenruh_engine::shell::record_text;
 use morgenruh_engine::shell::stored::Stored;
 use morgenruh_production::ledger::{OpenError, ProductionLedger, Settings, restart_ledger};
 use morgenruh_production::password::Password;
@@ -76,6 +78,8 @@ impl Place {
                 statement_timeout: PATIENCE,
             },
             backlog: Bounds {
+                rest: 50_000,
+                rest_max: Millis(1_000),
                 slow: 100_000,
                 max: 200_000,
                 pause_max: Duration::from_millis(1),
@@ -137,11 +141,24 @@ impl Place {
         format!("morgenruh:{{{}}}:{what}:0", self.city)
     }
 
-    /// Takes the facts before this one from the stream.
+    /// Takes the facts before this one from the stream. What follows gets an entry for each record, as
+    /// an earlier version of the program wrote them.
     pub(crate) fn trim(&self, first: u64) {
-        let stream = self.key("ledger");
-        let redis = &self.servers.redis;
-        redis.command(&["XTRIM", &stream, "MINID", &first.to_string()]);
+        let mut tail = RedisTail::open(&self.settings().redis, &self.city).unwrap();
+        let kept = tail.after(Position(first - 1), usize::MAX).unwrap();
+        let (stream, redis) = (self.key("ledger"), &self.servers.redis);
+        let newest = redis.command(&["HGET", &self.key("meta"), "newest"]);
+        redis.command(&["DEL", &stream]);
+        for Placed { position, record } in &kept {
+            let line = record_text::write(record.at, &record.fact);
+            let line = String::from_utf8(line).unwrap();
+            redis.command(&["XADD", &stream, &format!("{}-0", position.0), "r", &line]);
+        }
+        if kept.is_empty() {
+            // The stream remembers where it was.
+            let id = format!("{newest}-0");
+            redis.command(&["XADD", &stream, "MAXLEN", "0", &id, "r", ""]);
+        }
     }
 
     /// The catalogue with the id that the city has here.

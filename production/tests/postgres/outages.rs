@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use morgenruh_engine::rules::ids::ReservationId;
 use morgenruh_engine::rules::record::{Fact, Position};
-use morgenruh_engine::rules::time::UnixMillis;
+use morgenruh_engine::rules::time::{Millis, UnixMillis};
 use morgenruh_engine::shell::backlog::{Backlog, Bounds};
 use morgenruh_engine::shell::drain::{Away, Drain, Placed, Rhythm, Store, StoreError, Tail};
 use morgenruh_production::postgres::{ANSWER_GRACE, PostgresStore, Settings};
@@ -52,6 +52,8 @@ fn drain(
     batch_max: usize,
 ) -> (Drain<Memory, PostgresStore>, Arc<Backlog>) {
     let bounds = Bounds {
+        rest: 0,
+        rest_max: Millis(0),
         slow: 1 << 40,
         max: 1 << 41,
         pause_max: Duration::ZERO,
