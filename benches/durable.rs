@@ -34,7 +34,7 @@ const ROUNDS: usize = 7;
 /// How long clients ask in a round.
 const ROUND: Duration = Duration::from_millis(700);
 /// Clients at once, each with how many confirmations a round can need.
-const CLIENTS: [(usize, usize); 3] = [(1, 10_000), (64, 60_000), (256, 100_000)];
+const CLIENTS: [(usize, usize); 3] = [(1, 15_000), (64, 150_000), (256, 200_000)];
 /// The number of clients for which there are aims.
 const AIMED: usize = 64;
 /// How many times as fast as PostgreSQL doing the whole job, in its best form.

@@ -40,7 +40,7 @@ pub trait Behind: Ledger + 'static {
 
 impl Behind for SqliteLedger {
     fn behind(&self) -> u64 {
-        0
+        self.backlog().records()
     }
 }
 

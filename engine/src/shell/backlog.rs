@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::ledger::Health;
-use super::scribe::{Failure, Journal, Kept};
+use super::scribe::{Chores, Failure, Journal, Kept};
 use super::sync::{AtomicI64, AtomicU64, Mutex, Ordering};
 use crate::rules::record::Position;
 use crate::rules::time::{Millis, UnixMillis};
@@ -184,5 +184,13 @@ impl<J: Journal> Journal for Braked<J> {
             self.backlog.written(last.position, first.at);
         }
         Ok(())
+    }
+
+    fn chores(&mut self) -> Chores {
+        self.journal.chores()
+    }
+
+    fn tidy(&mut self) -> usize {
+        self.journal.tidy()
     }
 }

@@ -5,9 +5,9 @@
 //! would be a mistake of ours: that fact is put into quarantine, where people find it, and the
 //! drain goes on.
 //!
-//! In a rush the store can wait: its server may share the machine with those who confirm. It is left
-//! alone until fewer records come, and for no longer than the bounds of its [`Backlog`] allow; from
-//! then on the drain goes on until the store has everything.
+//! In a rush the store can wait: its server may share the machine with those who confirm. It is
+//! left alone until fewer records come, and for no longer than the bounds of its [`Backlog`] allow;
+//! from then on the drain goes on until the store has everything.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -87,7 +87,8 @@ pub enum StoreError {
 pub struct Rhythm {
     /// Records in one transaction.
     pub batch_max: usize,
-    /// Pause when there is nothing to do, or in a rush: what arrives meanwhile shares a transaction.
+    /// Pause when there is nothing to do, or in a rush: what arrives meanwhile shares a
+    /// transaction.
     pub idle: Duration,
     /// First pause after a failure; it doubles with each further one.
     pub retry: Duration,

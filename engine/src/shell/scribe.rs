@@ -24,6 +24,8 @@ const IDLE_PROBE: Duration = Duration::from_secs(2);
 /// How long records that nobody waits for are gathered before they are written. In a rush of holds
 /// the disk is then asked a few hundred times a second, not as often as it can.
 const GATHERING: Duration = Duration::from_millis(2);
+/// How long nobody has asked for anything when the journal does what it has put off.
+const LULL: Duration = Duration::from_millis(2);
 
 /// Where a scribe writes. Only the scribe does.
 pub trait Journal {
@@ -39,6 +41,27 @@ pub trait Journal {
     /// # Errors
     /// [`Failure`]
     fn write(&mut self, records: &[Kept<'_>]) -> Result<(), Failure>;
+
+    /// What it has put off. Nobody waits for that, and nothing is lost with it.
+    fn chores(&mut self) -> Chores {
+        Chores::None
+    }
+
+    /// Does a little of it. Returns how many records that was; 0 when there is nothing to do, or it
+    /// cannot be done now.
+    fn tidy(&mut self) -> usize {
+        0
+    }
+}
+
+/// What a journal has put off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Chores {
+    None,
+    /// Something that can wait for a lull.
+    CanWait,
+    /// More than it may: it is done between writes, as fast as more comes.
+    Overdue,
 }
 
 /// A record with its place.
@@ -113,6 +136,9 @@ pub struct Scribe<J> {
     last_at: UnixMillis,
     /// Whether the first records of the batch may be durable although writing them failed.
     unclear: bool,
+    /// Records of what is overdue that are to be done before more is added; less than none when the
+    /// last turn did more than it had to.
+    owed: i64,
 }
 
 /// Both sides of a ledger that goes on where the journal ends.
@@ -137,6 +163,7 @@ pub fn open<J: Journal>(mut journal: J, options: Options) -> Result<(Desk, Scrib
         last,
         last_at,
         unclear: false,
+        owed: 0,
     };
     Ok((Desk { queue, shared }, scribe))
 }
@@ -189,15 +216,22 @@ impl<J: Journal> Scribe<J> {
             if !closing {
                 closing = self.gather();
             }
-            if !self.try_batch() {
+            let records = self.batch.len();
+            if self.try_batch() {
+                self.keep_up(records);
+            } else {
                 if closing || self.shared.closing.load(Ordering::Acquire) {
                     // The disk does not come back for our sake; what is left is not
                     // acknowledged to anybody.
                     return;
                 }
                 thread::sleep(self.options.retry);
+                if !self.unclear {
+                    self.keep_up(1);
+                }
             }
         }
+        while self.journal.tidy() > 0 {}
     }
 
     /// Writes what has arrived, once, without waiting for anything; for whoever runs many ledgers
@@ -218,7 +252,7 @@ impl<J: Journal> Scribe<J> {
             } else {
                 Duration::ZERO
             };
-            match self.queue.recv_timeout(patience) {
+            match self.wait(patience) {
                 Ok(Message::Append(entry)) => self.batch.push(entry),
                 Err(RecvTimeoutError::Timeout) => return closing,
                 Ok(Message::Close) | Err(RecvTimeoutError::Disconnected) => return true,
@@ -234,6 +268,34 @@ impl<J: Journal> Scribe<J> {
             closing = self.take_arrived();
         }
         closing
+    }
+
+    /// Waits so long for something to arrive, and uses the time for what the journal has put off.
+    fn wait(&mut self, patience: Duration) -> Result<Message, RecvTimeoutError> {
+        let mut lull = LULL;
+        while !patience.is_zero() && self.journal.chores() != Chores::None {
+            match self.queue.recv_timeout(lull) {
+                Err(RecvTimeoutError::Timeout) if self.journal.tidy() > 0 => lull = Duration::ZERO,
+                Err(RecvTimeoutError::Timeout) => break,
+                arrived => return arrived,
+            }
+        }
+        self.queue.recv_timeout(patience)
+    }
+
+    /// Of what is overdue, does as much as has just been added to it.
+    fn keep_up(&mut self, added: usize) {
+        if self.journal.chores() != Chores::Overdue {
+            self.owed = 0;
+            return;
+        }
+        self.owed += added as i64;
+        while self.owed > 0 {
+            match self.journal.tidy() {
+                0 => return,
+                done => self.owed -= done as i64,
+            }
+        }
     }
 
     /// Takes what has arrived, as far as it fits into the batch; true when the ledger closes.
@@ -360,6 +422,7 @@ mod tests {
     use super::*;
     use crate::rules::ids::ReservationId;
     use crate::rules::record::Record;
+    use crate::shell::sync::AtomicU64;
 
     const NOON: UnixMillis = UnixMillis(1_796_122_800_000);
 
@@ -379,6 +442,9 @@ mod tests {
         newest: u64,
         newest_at: Option<UnixMillis>,
         papers: VecDeque<Paper>,
+        /// Up to where nothing is put off any more.
+        tidied: Arc<AtomicU64>,
+        overdue: bool,
     }
 
     impl Journal for Page {
@@ -401,6 +467,20 @@ mod tests {
                 Paper::IsFull => Err(Failure::Refused("full".into())),
                 Paper::Tears { .. } => Err(Failure::Unclear("torn".into())),
             }
+        }
+
+        fn chores(&mut self) -> Chores {
+            match self.newest - self.tidied.load(Ordering::Acquire) {
+                0 => Chores::None,
+                _ if self.overdue => Chores::Overdue,
+                _ => Chores::CanWait,
+            }
+        }
+
+        fn tidy(&mut self) -> usize {
+            let rest = self.newest - self.tidied.load(Ordering::Acquire);
+            self.tidied.fetch_add(rest.min(4), Ordering::AcqRel);
+            rest.min(4) as usize
         }
     }
 
@@ -459,6 +539,37 @@ mod tests {
         assert!(told.try_recv().is_err(), "nobody knows yet");
         assert!(scribe.turn());
         assert_eq!(told.try_recv(), Ok(Ok(Position(1))));
+    }
+
+    /// As much as comes, in whole turns, and no more: whoever asks next waits for it.
+    #[test]
+    fn what_is_overdue_is_done_as_fast_as_more_comes() {
+        let (desk, mut scribe) = ledger([]);
+        scribe.journal.overdue = true;
+        (scribe.journal.newest, scribe.last) = (100, Position(100));
+        let tidied = [(); 4].map(|()| {
+            let told = [(); 2].map(|()| append(&desk, NOON));
+            assert!(scribe.turn());
+            scribe.keep_up(told.len());
+            scribe.journal.tidied.load(Ordering::Acquire)
+        });
+        assert_eq!(tidied, [4, 4, 8, 8]);
+    }
+
+    #[test]
+    fn what_can_wait_is_done_in_a_lull_and_before_the_end() {
+        let (desk, scribe) = ledger([]);
+        let tidied = Arc::clone(&scribe.journal.tidied);
+        let running = std::thread::spawn(move || scribe.run());
+        let told = [(); 6].map(|()| append(&desk, NOON));
+        assert!(told.iter().all(|told| told.recv().unwrap().is_ok()));
+        while tidied.load(Ordering::Acquire) < 6 {
+            std::thread::yield_now();
+        }
+        append(&desk, NOON).recv().unwrap().unwrap();
+        desk.close();
+        running.join().unwrap();
+        assert_eq!(tidied.load(Ordering::Acquire), 7);
     }
 
     /// Whoever waits is told so, nothing of it is kept, and then the ledger goes on where it was.

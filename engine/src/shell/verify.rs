@@ -1,12 +1,17 @@
 //! Re-checks a data directory: each seat once, facts and tables agree, counts add up.
+//!
+//! What is durable and not in the tables yet is held against the facts before it, but not against
+//! the tables.
 
 use std::collections::HashMap;
 use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::sqlite::DATABASE;
+use super::record_text;
+use super::sqlite::{DATABASE, each_waiting};
 use crate::rules::ids::{DayKey, ReservationId, Seat};
+use crate::rules::record::{Fact, Position};
 
 /// What a check found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,9 +40,12 @@ pub fn verify(data: &Path) -> rusqlite::Result<Findings> {
         findings: Findings::default(),
     };
     check.file()?;
-    let alive = check.facts()?;
-    check.bookings(alive)?;
+    let mut history = check.facts()?;
+    check.bookings(&history.alive)?;
     check.persons()?;
+    check.quarantine()?;
+    check.waiting(&mut history)?;
+    check.errors(history.errors);
     Ok(check.findings)
 }
 
@@ -148,8 +156,14 @@ impl Check {
         Ok(())
     }
 
+    fn errors(&mut self, errors: Vec<String>) {
+        for error in errors {
+            self.error(error);
+        }
+    }
+
     /// Follows the ledger from its first fact and says which bookings must exist.
-    fn facts(&mut self) -> rusqlite::Result<HashMap<ReservationId, Alive>> {
+    fn facts(&mut self) -> rusqlite::Result<History> {
         let mut history = History::default();
         let mut expected = 0;
         {
@@ -179,14 +193,69 @@ impl Check {
             }
         }
         self.findings.facts = expected;
-        for error in history.errors {
-            self.error(error);
+        self.errors(std::mem::take(&mut history.errors));
+        Ok(history)
+    }
+
+    /// Goes on with the facts that are not in the tables yet.
+    fn waiting(&mut self, history: &mut History) -> rusqlite::Result<()> {
+        if !self.connection.table_exists(None, "tail")? {
+            return Ok(());
         }
-        Ok(history.alive)
+        let before = self.findings.facts;
+        let mut facts = before;
+        let mut findings = (self.findings.booked, self.findings.cancelled);
+        each_waiting(&self.connection, Position(before), |position, line| {
+            facts += 1;
+            if position.0 != facts {
+                let missing = format!("facts {facts} to {} are missing", position.0 - 1);
+                history.errors.push(missing);
+                facts = position.0;
+            }
+            match record_text::read(line.as_bytes()).map(|record| record.fact) {
+                Ok(Fact::Booked(booked)) => {
+                    history.booked(booked.confirmed.id);
+                    findings.0 += 1;
+                }
+                Ok(Fact::Cancelled { id, .. }) => {
+                    history.cancelled(id);
+                    findings.0 = findings.0.saturating_sub(1);
+                    findings.1 += 1;
+                }
+                Ok(Fact::Moved { from, to }) => history.moved(from, Some(to.id)),
+                Ok(_) => {}
+                Err(error) => {
+                    let error = format!("fact {facts} is {error}");
+                    history.errors.push(error);
+                }
+            }
+        })?;
+        self.findings.facts = facts;
+        (self.findings.booked, self.findings.cancelled) = findings;
+        Ok(())
+    }
+
+    fn quarantine(&mut self) -> rusqlite::Result<()> {
+        if !self.connection.table_exists(None, "quarantine")? {
+            return Ok(());
+        }
+        let question = "SELECT position, reason FROM quarantine ORDER BY position";
+        let mut errors = Vec::new();
+        {
+            let mut statement = self.connection.prepare(question)?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                let (position, reason): (u64, String) = (row.get(0)?, row.get(1)?);
+                errors.push(format!("fact {position} is in quarantine: {reason}"));
+            }
+        }
+        self.errors(errors);
+        Ok(())
     }
 
     /// Holds the table of bookings against the facts, and every live seat against all others.
-    fn bookings(&mut self, mut alive: HashMap<ReservationId, Alive>) -> rusqlite::Result<()> {
+    fn bookings(&mut self, facts: &HashMap<ReservationId, Alive>) -> rusqlite::Result<()> {
+        let mut alive: HashMap<_, _> = facts.iter().collect();
         let mut errors = Vec::new();
         let mut seats: Vec<Seat> = Vec::new();
         {
@@ -246,9 +315,7 @@ impl Check {
                 errors.push(format!("one seat, two bookings: {first:?} and {second:?}"));
             }
         }
-        for error in errors {
-            self.error(error);
-        }
+        self.errors(errors);
         Ok(())
     }
 

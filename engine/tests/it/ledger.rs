@@ -116,7 +116,7 @@ fn errors(data: &Path) -> Vec<String> {
 fn a_newer_schema_is_refused_and_not_touched() {
     let data = tempfile::tempdir().unwrap();
     drop(open(data.path()).unwrap());
-    let newer = "UPDATE meta SET value = '2' WHERE key = 'schema_version';
+    let newer = "UPDATE meta SET value = '3' WHERE key = 'schema_version';
                  DROP VIEW appointments; DROP VIEW history; DROP TABLE bookings;
                  CREATE TABLE bookings (id BLOB PRIMARY KEY, elsewhere TEXT);";
     execute(data.path(), newer);
@@ -124,10 +124,29 @@ fn a_newer_schema_is_refused_and_not_touched() {
     let before: Vec<String> = ask(data.path(), tables);
     let refused = open(data.path()).err();
     assert!(
-        matches!(&refused, Some(OpenError::Version(_, version)) if version == "2"),
+        matches!(&refused, Some(OpenError::Version(_, version)) if version == "3"),
         "{refused:?}"
     );
     assert_eq!(ask::<String>(data.path(), tables), before);
+}
+
+/// A directory of a program that wrote facts and tables at once goes on as it is.
+#[test]
+fn the_first_schema_is_brought_up_to_date() {
+    let data = healthy();
+    let before = "DROP TABLE tail; DROP TABLE quarantine; DELETE FROM meta WHERE key = 'zone';
+                  UPDATE meta SET value = '1' WHERE key = 'schema_version';";
+    execute(data.path(), before);
+    let findings = verify(data.path()).unwrap();
+    assert_eq!(findings.errors, [] as [&str; 0]);
+    let (office, recovered) = Townhall::recover(data, EVENING);
+    assert_eq!(recovered.bookings, 2);
+    office.book(clock(TUESDAY, 8, 30));
+    let data = office.close();
+    let version = "SELECT value FROM meta WHERE key = 'schema_version'";
+    assert_eq!(ask::<String>(data.path(), version), ["2"]);
+    assert_eq!(ask::<u64>(data.path(), "SELECT count(*) FROM tail"), [0]);
+    assert_eq!(verify(data.path()).unwrap().booked, findings.booked + 1);
 }
 
 /// The disk is away, a whole batch of holds waits for it, and the service is stopped: it stops.

@@ -30,8 +30,15 @@ const ROWS_MAX: usize = 64;
 const DAMAGE_MAX: usize = 32;
 /// Errors that a check may list.
 const ERRORS_MAX: usize = 1_000;
-const TABLES: [&str; 6] = [
-    "ledger", "bookings", "persons", "meta", "offices", "services",
+const TABLES: [&str; 8] = [
+    "ledger",
+    "tail",
+    "bookings",
+    "persons",
+    "quarantine",
+    "meta",
+    "offices",
+    "services",
 ];
 
 /// A database as [`open_database`] makes it, but its columns take cells of any kind.

@@ -7,12 +7,13 @@
 //!
 //! | key | holds |
 //! |---|---|
-//! | `morgenruh:{<city>}:ledger:0` | stream; field `r`: records as lines; entry `<position of the last>-0` |
+//! | `morgenruh:{<city>}:ledger:0` | stream; entry `<position>-0`, field `r`: records as lines |
 //! | `morgenruh:{<city>}:meta:0` | hash; `lineage`, `newest`, `at`, `owner`, `session`, `seen` |
 //!
-//! `newest` is the position of the newest record, `at` its time, and `seen` the time at which the
-//! owner last wrote, by the clock of Redis; both in ms. The 0 in the keys is the partition, of
-//! which there is one. The braces keep both keys in one hash slot.
+//! The position of an entry is that of its last record. `newest` is the position of the newest
+//! record, `at` its time, and `seen` the time at which the owner last wrote, by the clock of Redis;
+//! both in ms. The 0 in the keys is the partition, of which there is one. The braces keep both keys
+//! in one hash slot.
 //!
 //! The user of the ledger needs these rights and no others; `+select` only where the database is
 //! not 0:

@@ -141,8 +141,8 @@ impl Place {
         format!("morgenruh:{{{}}}:{what}:0", self.city)
     }
 
-    /// Takes the facts before this one from the stream. What follows gets an entry for each record, as
-    /// an earlier version of the program wrote them.
+    /// Takes the facts before this one from the stream. What follows gets an entry for each
+    /// record, as an earlier version of the program wrote them.
     pub(crate) fn trim(&self, first: u64) {
         let mut tail = RedisTail::open(&self.settings().redis, &self.city).unwrap();
         let kept = tail.after(Position(first - 1), usize::MAX).unwrap();

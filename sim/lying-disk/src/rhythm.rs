@@ -1,7 +1,6 @@
 //! Checkpoints more often than SQLite makes them by itself, so that a short course sees many.
 
 use std::ffi::{c_char, c_int, c_uint, c_void};
-use std::ptr;
 use std::sync::Once;
 use std::sync::atomic::{AtomicI32, Ordering};
 
@@ -12,8 +11,8 @@ static PAGES: AtomicI32 = AtomicI32::new(1_000);
 
 /// From now on connections of this process make a checkpoint after so many pages.
 ///
-/// SQLite sets its own rhythm when everything else about a new connection is ready, so ours is set
-/// with the first statement.
+/// SQLite sets its own rhythm when everything else about a new connection is ready, and whoever
+/// opened it another one after that, so ours is set with each statement.
 pub fn checkpoint_every(pages: u16) {
     static REGISTERED: Once = Once::new();
     PAGES.store(i32::from(pages), Ordering::Relaxed);
@@ -41,10 +40,9 @@ unsafe extern "C" fn begins(
     _: *mut c_void,
 ) -> c_int {
     let connection: *mut ffi::sqlite3 = connection.cast();
-    // SAFETY: SQLite calls this while it uses the connection; the callback is taken out again.
+    // SAFETY: SQLite calls this while it uses the connection.
     unsafe {
         ffi::sqlite3_wal_autocheckpoint(connection, PAGES.load(Ordering::Relaxed));
-        ffi::sqlite3_trace_v2(connection, 0, None, ptr::null_mut());
     }
     ffi::SQLITE_OK
 }

@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::history::{HistoryError, each_fact};
-use super::{DATABASE, OpenError, journal, open_database};
+use super::{DATABASE, OpenError, open_database, tables};
 use crate::rules::record::Position;
 use crate::rules::time::UnixMillis;
 use crate::shell::directory;
@@ -61,7 +61,7 @@ impl Departure {
     /// # Errors
     /// Those of the database.
     pub fn newest(&self) -> rusqlite::Result<(Position, UnixMillis)> {
-        journal::newest(&self.connection)
+        tables::newest(&self.connection)
     }
 
     /// Calls `take` with every fact behind `after`, oldest first.

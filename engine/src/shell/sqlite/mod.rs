@@ -1,45 +1,60 @@
 //! The embedded ledger: one SQLite file, written by one thread, one commit for all who wait.
 //!
-//! The same transaction writes the facts and the bookings they make, so the tables that a person
-//! reads are never behind the ledger. `synchronous=FULL` in WAL mode: a commit returns after its
-//! fsync, so an acknowledged record survives the loss of power.
+//! `synchronous=FULL` in WAL mode: a commit returns after its fsync, so an acknowledged record
+//! survives the loss of power. What a commit writes is as little as possible (`tail`); the tables
+//! that people read follow a moment later, have everything when the ledger was closed, and are
+//! brought up to date whenever the database is opened.
 
 mod departure;
 mod history;
-mod journal;
 mod reader;
+mod tables;
+mod tail;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use parking_lot::Mutex;
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 
+use super::backlog::{Backlog, Bounds};
 use super::directory::{self, LockError};
+use super::drain::Away;
 use super::ledger::{Entry, Health, Ledger};
 use super::scribe::{self, Desk, Failure};
 use super::stored::Stored;
 use super::vital::spawn_vital;
 use crate::canary::{Canary, sings};
 use crate::rules::catalogue::Catalogue;
-use journal::SqliteJournal;
 
 pub use super::scribe::Options;
 pub use departure::Departure;
 pub use history::HistoryError;
 /// What reading or writing the database can come to.
 pub use rusqlite::Error as DatabaseError;
+pub use tail::BEHIND;
+pub(super) use tail::each_waiting;
 
 /// Name of the database in the data directory.
 pub const DATABASE: &str = "morgenruh.sqlite3";
 const SCHEMA: &str = include_str!("schema.sql");
-const SCHEMA_VERSION: &str = "1";
+const SCHEMA_VERSION: &str = "2";
+/// Versions whose tables lack some of today's and are otherwise the same.
+const EARLIER_VERSIONS: [&str; 1] = ["1"];
+/// Under this key of `meta` stands the name of the city's time zone, for the times that people
+/// read.
+const ZONE: &str = "zone";
 /// How long a commit waits for somebody else who writes to the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Size to which the write-ahead log is cut back after a checkpoint, in bytes.
 const WAL_KEPT_BYTES: i64 = 64 << 20;
+/// Pages in the write-ahead log after which a commit brings them into the file, if no lull has come
+/// before: as many as are kept.
+const WAL_PAGES_MAX: i64 = WAL_KEPT_BYTES / 4096;
 
 /// Why a data directory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +70,8 @@ pub enum OpenError {
          use the program that wrote it or a newer one"
     )]
     Version(PathBuf, String),
+    #[error("the newest facts of the database {0} cannot be brought into its tables: {1}")]
+    Behind(PathBuf, Away),
     #[error("there is no database {0}: is this the right data directory?")]
     Missing(PathBuf),
     #[error(
@@ -67,12 +84,13 @@ pub enum OpenError {
 /// The ledger of a data directory. Closing or dropping it writes what is queued first.
 pub struct SqliteLedger {
     desk: Desk,
+    backlog: Arc<Backlog>,
     writer: Mutex<Option<JoinHandle<()>>>,
     _lock: File,
 }
 
-/// Opens the database of a data directory for reading and writing and brings its schema up to
-/// date.
+/// Opens the database of a data directory for reading and writing and brings its schema and its
+/// tables up to date.
 ///
 /// # Errors
 /// [`OpenError`]
@@ -85,7 +103,7 @@ pub fn open_database(data: &Path) -> Result<Connection, OpenError> {
         // Looked at first, so that the file of a newer program stays as it is.
         if connection.table_exists(None, "meta")? {
             let version = schema_version(&connection)?;
-            if version != SCHEMA_VERSION {
+            if version != SCHEMA_VERSION && !EARLIER_VERSIONS.contains(&version.as_str()) {
                 return Ok(version);
             }
         }
@@ -97,12 +115,13 @@ pub fn open_database(data: &Path) -> Result<Connection, OpenError> {
         };
         connection.pragma_update(None, "synchronous", synchronous)?;
         connection.pragma_update(None, "journal_size_limit", WAL_KEPT_BYTES)?;
+        connection.pragma_update(None, "wal_autocheckpoint", WAL_PAGES_MAX)?;
         write_anew(&connection)?;
         // All at once: a start that stops in between must not leave tables without their version.
         let transaction = connection.unchecked_transaction()?;
         transaction.execute_batch(SCHEMA)?;
         transaction.execute(
-            "INSERT OR IGNORE INTO meta (key, value) VALUES ('schema_version', ?1)",
+            "INSERT OR REPLACE INTO meta (key, value) VALUES ('schema_version', ?1)",
             [SCHEMA_VERSION],
         )?;
         transaction.commit()?;
@@ -112,7 +131,19 @@ pub fn open_database(data: &Path) -> Result<Connection, OpenError> {
     if version != SCHEMA_VERSION {
         return Err(OpenError::Version(path, version));
     }
-    Ok(connection)
+    let zone = zone(&connection).map_err(failed)?;
+    tail::catch_up(connection, zone).map_err(|away| OpenError::Behind(path, away))
+}
+
+/// That of the city which has used this database last. The times that people read carry their
+/// offset, so they are true in any other as well.
+fn zone(connection: &Connection) -> rusqlite::Result<TimeZone> {
+    let select = "SELECT value FROM meta WHERE key = ?1";
+    let name: Option<String> = connection
+        .query_one(select, [ZONE], |row| row.get(0))
+        .optional()?;
+    let zone = name.and_then(|name| TimeZone::get(&name).ok());
+    Ok(zone.unwrap_or(TimeZone::UTC))
 }
 
 /// Goes over to the write-ahead log, or fails: with any other journal a loss of power can undo a
@@ -155,6 +186,19 @@ impl SqliteLedger {
         catalogue: &Catalogue,
         options: Options,
     ) -> Result<(SqliteLedger, Stored), OpenError> {
+        SqliteLedger::open_within(data, catalogue, options, BEHIND)
+    }
+
+    /// The same, with other bounds for how far the tables may be behind.
+    ///
+    /// # Errors
+    /// [`OpenError`]
+    pub fn open_within(
+        data: &Path,
+        catalogue: &Catalogue,
+        options: Options,
+        behind: Bounds,
+    ) -> Result<(SqliteLedger, Stored), OpenError> {
         let lock = directory::lock(data)?;
         let connection = open_database(data)?;
         departure::expect_staying(&connection, data)?;
@@ -162,24 +206,36 @@ impl SqliteLedger {
         let now = (options.clock)();
         let prepare = || {
             name_numbers(&connection, catalogue)?;
+            connection.execute(
+                "INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)",
+                (ZONE, &catalogue.city.zone_name),
+            )?;
             reader::read(&connection, now)
         };
         let stored = prepare().map_err(|error| OpenError::Database(path.clone(), error))?;
 
-        let journal = SqliteJournal::new(connection, catalogue.city.zone.clone());
+        let zone = catalogue.city.zone.clone();
+        let (journal, backlog) = tail::journal(connection, zone, behind, options.clock);
         let (desk, scribe) = scribe::open(journal, options)
             .map_err(|failure| OpenError::Unreadable(path, failure))?;
         let writer = spawn_vital("ledger", move || scribe.run())
             .map_err(|error| LockError::Unusable(data.to_owned(), error))?;
         let ledger = SqliteLedger {
             desk,
+            backlog,
             writer: Mutex::new(Some(writer)),
             _lock: lock,
         };
         Ok((ledger, stored))
     }
 
-    /// Writes what is queued, ends the thread and lets go of the file. Later appends are refused.
+    /// How far the tables are behind.
+    pub fn backlog(&self) -> &Arc<Backlog> {
+        &self.backlog
+    }
+
+    /// Writes what is queued, the tables included, ends the thread and lets go of the file. Later
+    /// appends are refused.
     pub fn close(&self) {
         if let Some(writer) = self.writer.lock().take() {
             self.desk.close();

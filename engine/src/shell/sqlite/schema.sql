@@ -7,6 +7,14 @@ CREATE TABLE IF NOT EXISTS meta (
     value TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- What is durable and not in the tables below yet: seldom more than a moment old, and empty when the
+-- service has been stopped. Each line of `records` is a fact as JSON, with personal data.
+CREATE TABLE IF NOT EXISTS tail (
+    position INTEGER PRIMARY KEY, -- of the last of them
+    at_ms    INTEGER NOT NULL,
+    records  TEXT    NOT NULL
+) STRICT;
+
 -- Every fact in the order in which it became true. No personal data. Times never go back here,
 -- even where the clock did, so that the newest facts can be found from the end.
 CREATE TABLE IF NOT EXISTS ledger (
@@ -47,7 +55,7 @@ CREATE TABLE IF NOT EXISTS bookings (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS bookings_by_day ON bookings (day, office);
 
--- Who comes. The only table with personal data.
+-- Who comes. The table for personal data.
 CREATE TABLE IF NOT EXISTS persons (
     booking BLOB PRIMARY KEY,
     name    TEXT NOT NULL,
@@ -55,6 +63,14 @@ CREATE TABLE IF NOT EXISTS persons (
     phone   TEXT,
     answers TEXT NOT NULL -- JSON object by question id
 ) STRICT, WITHOUT ROWID;
+
+-- Facts that a rule of these tables forbids: each is a mistake of the program, so it should be empty.
+-- Can hold personal data.
+CREATE TABLE IF NOT EXISTS quarantine (
+    position INTEGER PRIMARY KEY,
+    reason   TEXT NOT NULL,
+    record   TEXT NOT NULL
+) STRICT;
 
 -- Names for the numbers, as the configuration had them at the last start.
 CREATE TABLE IF NOT EXISTS offices (

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use morgenruh_engine::rules::ids::ReservationId;
 use morgenruh_engine::rules::record::{Fact, Position, Record};
+use morgenruh_engine::shell::backlog::Bounds;
 use morgenruh_engine::shell::directory::observer::observe;
 use morgenruh_engine::shell::ledger::{Completion, Entry, Ledger};
-use morgenruh_engine::shell::sqlite::{OpenError, Options, SqliteLedger};
+use morgenruh_engine::shell::sqlite::{BEHIND, OpenError, Options, SqliteLedger};
 use morgenruh_engine::shell::stored::Stored;
 use morgenruh_lying_disk::{self as lying, LyingDisk, Platter, checkpoint_every, watch};
 use parking_lot::Mutex;
@@ -24,6 +25,9 @@ const BATCH_MAX: usize = 8;
 const RUSH_MAX: usize = 12;
 /// Pages in the write-ahead log after which there is a checkpoint: every few commits.
 const CHECKPOINT_PAGES: u16 = 40;
+/// How far the tables may be behind: so little that a commit is often followed by one that brings
+/// them up to date.
+const TABLES_BEHIND: Bounds = Bounds { rest: 24, ..BEHIND };
 /// How long an answer may take when nothing fails any more.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -86,7 +90,7 @@ pub(crate) fn open(root: &TempDir) -> Result<(SqliteLedger, Stored), OpenError> 
         retry: Duration::from_millis(1),
         clock: || EVENING,
     };
-    SqliteLedger::open(&data(root), &kleinheim(), options)
+    SqliteLedger::open_within(&data(root), &kleinheim(), options, TABLES_BEHIND)
 }
 
 impl Life {

@@ -1,65 +1,15 @@
-//! Facts and the tables they make, written in one transaction.
+//! Facts and the tables they make.
 
 use jiff::tz::TimeZone;
-use rusqlite::{Connection, ErrorCode, TransactionBehavior, params};
+use rusqlite::{Connection, params};
 
 use crate::rules::ids::ReservationId;
 use crate::rules::need::Services;
 use crate::rules::record::{Booked, Confirmed, Fact, Position};
 use crate::rules::time::UnixMillis;
-use crate::shell::scribe::{Failure, Journal, Kept};
+use crate::shell::scribe::Kept;
 
-/// The database of a data directory, open for writing.
-pub(super) struct SqliteJournal {
-    connection: Connection,
-    /// The city's, for the times that people read.
-    zone: TimeZone,
-}
-
-impl SqliteJournal {
-    pub(super) fn new(connection: Connection, zone: TimeZone) -> SqliteJournal {
-        connection.set_prepared_statement_cache_capacity(32);
-        SqliteJournal { connection, zone }
-    }
-
-    fn transact(&mut self, records: &[Kept<'_>]) -> rusqlite::Result<()> {
-        let transaction = self
-            .connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)?;
-        for record in records {
-            insert(&transaction, &self.zone, record)?;
-        }
-        if records.is_empty() {
-            // A write of its own, to see whether the disk is back. Never the same bytes twice.
-            let probe = "INSERT INTO meta (key, value) VALUES ('probe', '0')
-                             ON CONFLICT (key) DO UPDATE SET value = 1 - value";
-            transaction.execute(probe, [])?;
-        }
-        transaction.commit()
-    }
-}
-
-impl Journal for SqliteJournal {
-    fn newest(&mut self) -> Result<(Position, UnixMillis), Failure> {
-        newest(&self.connection).map_err(classify)
-    }
-
-    fn write(&mut self, records: &[Kept<'_>]) -> Result<(), Failure> {
-        self.transact(records).map_err(classify)
-    }
-}
-
-fn classify(error: rusqlite::Error) -> Failure {
-    match error.sqlite_error_code() {
-        // Both can come after the commit was written.
-        Some(ErrorCode::SystemIoFailure | ErrorCode::OutOfMemory) => {
-            Failure::Unclear(error.to_string())
-        }
-        _ => Failure::Refused(error.to_string()),
-    }
-}
-
-/// Position and time of the newest fact.
+/// Position and time of the newest fact in the tables.
 pub(super) fn newest(connection: &Connection) -> rusqlite::Result<(Position, UnixMillis)> {
     let newest = "SELECT position, at_ms FROM ledger ORDER BY position DESC LIMIT 1";
     let mut statement = connection.prepare_cached(newest)?;
@@ -70,7 +20,8 @@ pub(super) fn newest(connection: &Connection) -> rusqlite::Result<(Position, Uni
     }
 }
 
-fn insert(
+/// Writes a fact and what it changes, within a transaction of the caller's.
+pub(super) fn insert(
     connection: &Connection,
     zone: &TimeZone,
     &Kept { position, at, fact }: &Kept<'_>,
@@ -107,11 +58,18 @@ fn insert(
         }
         Fact::Moved { to, .. } => {
             row.services = Some(to.services);
-            row.successor = Some(to.id);
             move_booking(connection, zone, position, to)?;
         }
     }
     row.insert(connection)
+}
+
+/// Writes a fact and nothing of what it changes.
+pub(super) fn insert_alone(
+    connection: &Connection,
+    &Kept { position, at, fact }: &Kept<'_>,
+) -> rusqlite::Result<()> {
+    LedgerRow::of(position, at, fact).insert(connection)
 }
 
 struct LedgerRow {
@@ -133,7 +91,10 @@ impl LedgerRow {
             at,
             fact: fact.name(),
             reservation: fact.id(),
-            successor: None,
+            successor: match fact {
+                Fact::Moved { to, .. } => Some(to.id),
+                _ => None,
+            },
             channel: None,
             services: None,
             secret: None,
@@ -249,55 +210,4 @@ fn move_booking(
 fn local(zone: &TimeZone, instant: UnixMillis) -> String {
     let zoned = instant.to_jiff().to_zoned(zone.clone());
     zoned.strftime("%Y-%m-%d %H:%M %:z").to_string()
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-    use crate::shell::sqlite::{DATABASE, open_database};
-
-    /// This many facts that say little.
-    fn write(journal: &mut SqliteJournal, facts: u64) -> Result<(), Failure> {
-        let (newest, at) = journal.newest()?;
-        let id = ReservationId::from_bytes([0; 16]);
-        let fact = Fact::Released { id };
-        let records: Vec<Kept<'_>> = (newest.0 + 1..=newest.0 + facts)
-            .map(|position| Kept {
-                position: Position(position),
-                at,
-                fact: &fact,
-            })
-            .collect();
-        journal.write(&records)
-    }
-
-    #[test]
-    fn what_has_no_room_or_no_access_is_refused_and_leaves_nothing() {
-        let data = tempfile::tempdir().unwrap();
-        let connection = open_database(data.path()).unwrap();
-        connection.busy_timeout(Duration::ZERO).unwrap();
-        let mut journal = SqliteJournal::new(connection, TimeZone::UTC);
-        let pages = |journal: &SqliteJournal, max: u32| {
-            journal
-                .connection
-                .pragma_update(None, "max_page_count", max)
-                .unwrap();
-        };
-        pages(&journal, 1);
-        assert!(matches!(
-            write(&mut journal, 1_000),
-            Err(Failure::Refused(_))
-        ));
-        pages(&journal, 1 << 20);
-        let other = Connection::open(data.path().join(DATABASE)).unwrap();
-        other.execute_batch("BEGIN IMMEDIATE").unwrap();
-        assert!(matches!(write(&mut journal, 1), Err(Failure::Refused(_))));
-        other.execute_batch("ROLLBACK").unwrap();
-        assert_eq!(write(&mut journal, 0), Ok(()));
-        assert_eq!(write(&mut journal, 0), Ok(()));
-        assert_eq!(write(&mut journal, 3), Ok(()));
-        assert_eq!(journal.newest(), Ok((Position(3), UnixMillis(0))));
-    }
 }
