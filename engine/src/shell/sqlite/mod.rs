@@ -53,8 +53,8 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Size to which the write-ahead log is cut back after a checkpoint, in bytes.
 const WAL_KEPT_BYTES: i64 = 64 << 20;
 /// Pages in the write-ahead log after which a commit brings them into the file, if no lull has come
-/// before: as many as are kept.
-const WAL_PAGES_MAX: i64 = WAL_KEPT_BYTES / 4096;
+/// before: 16 MB, so that whoever waits for that commit does not wait long.
+const WAL_PAGES_MAX: i64 = 4_096;
 
 /// Why a data directory cannot be used.
 #[derive(Debug, thiserror::Error)]
