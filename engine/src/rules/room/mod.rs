@@ -9,8 +9,10 @@
 pub mod draw;
 pub mod fairness;
 mod hash;
+pub mod keys;
 pub mod merkle;
 pub mod proof;
+pub mod tickets;
 
 use std::fmt;
 
