@@ -17,6 +17,7 @@ use morgenruh::app::{App, AppState};
 use morgenruh::availability::Availability;
 use morgenruh::clock;
 use morgenruh::idempotency::Idempotency;
+use morgenruh::keys::Keys;
 use morgenruh::listener::Places;
 use morgenruh::router;
 use morgenruh::service_keys::ServiceKeys;
@@ -35,6 +36,7 @@ use tokio::runtime::Runtime;
 use tower::Service;
 
 use crate::Verdict;
+use crate::targets::tokens;
 use crate::text::{filled, parts};
 
 /// Largest answer that is looked at, in bytes.
@@ -117,6 +119,7 @@ impl Town {
             production: None,
             idempotency: Idempotency::new(Millis::from_minutes(60), 100),
             service_keys: ServiceKeys::parse(keys).expect("the keys of the small town are keys"),
+            keys: Keys::of(tokens::ring(tokens::SIGNER)),
             traffic: Traffic::default(),
             public_places: Places::new(1),
             admin_places: Places::new(1),

@@ -9,6 +9,7 @@ use morgenruh_production::ledger::ProductionLedger;
 
 use crate::availability::Availability;
 use crate::idempotency::Idempotency;
+use crate::keys::Keys;
 use crate::listener::Places;
 use crate::service_keys::ServiceKeys;
 use crate::settings::Settings;
@@ -28,6 +29,8 @@ pub struct App {
     /// Answers to requests that carried an Idempotency-Key.
     pub idempotency: Idempotency,
     pub service_keys: ServiceKeys,
+    /// They sign the tokens of the waiting room.
+    pub keys: Keys,
     /// Requests, for `/metrics`.
     pub traffic: Traffic,
     /// Open connections of the public listener.

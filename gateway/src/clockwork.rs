@@ -1,5 +1,5 @@
-//! What happens by the clock: deadlines, days that are over, and a word in the log when the ledger
-//! or the store goes away or comes back.
+//! What happens by the clock: deadlines, days that are over, keys that have changed, and a word in
+//! the log when the ledger or the store goes away or comes back.
 
 use std::time::Duration;
 
@@ -11,6 +11,8 @@ use crate::clock;
 
 /// How often deadlines are looked at.
 const TICK: Duration = Duration::from_millis(200);
+/// How often the file with the keys is looked at, in ticks.
+const KEYS_TICKS: u32 = 10;
 /// How often days that are over are dropped, in milliseconds.
 const RETIRE_MS: i64 = 3_600_000;
 
@@ -18,8 +20,10 @@ const RETIRE_MS: i64 = 3_600_000;
 pub(crate) fn run(app: &App, stopped: &watch::Receiver<bool>) {
     let mut watched = Watched::default();
     let mut retired_at = clock::now();
+    let mut ticks: u32 = 0;
     while !*stopped.borrow() {
         std::thread::sleep(TICK);
+        ticks = ticks.wrapping_add(1);
         let now = clock::now();
         app.engine.tick(now);
         let since_ms = (now - retired_at).0;
@@ -29,6 +33,9 @@ pub(crate) fn run(app: &App, stopped: &watch::Receiver<bool>) {
                 app.engine.retire(now);
             }
             retired_at = now;
+        }
+        if ticks.is_multiple_of(KEYS_TICKS) {
+            app.keys.look();
         }
         watched.look(app);
     }

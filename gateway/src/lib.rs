@@ -14,6 +14,7 @@ mod handlers;
 pub mod idempotency;
 mod invitation;
 mod keeping;
+pub mod keys;
 pub mod listener;
 pub mod middleware;
 mod needs;

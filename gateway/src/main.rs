@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use morgenruh::commands;
 
 /// Gives out a city's appointments, fairly and provably.
@@ -58,6 +58,13 @@ enum Command {
     Import {
         #[command(subcommand)]
         format: Import,
+    },
+    /// The keys by which the waiting room recognises its tokens.
+    ///
+    /// The running service takes what is changed within seconds.
+    Keys {
+        #[command(subcommand)]
+        step: KeysStep,
     },
     /// Move the facts of an embedded ledger to the Redis and the PostgreSQL of the configuration.
     ///
@@ -123,6 +130,42 @@ enum Import {
     },
 }
 
+#[derive(Subcommand)]
+enum KeysStep {
+    /// Say which keys there are, without showing them.
+    List {
+        #[command(flatten)]
+        place: KeysPlace,
+    },
+    /// Let a new key sign; the old one goes on verifying.
+    Rotate {
+        #[command(flatten)]
+        place: KeysPlace,
+        /// Retire keys that were replaced longer ago than this.
+        #[arg(long, value_name = "HOURS", default_value_t = 48,
+              value_parser = clap::value_parser!(u32).range(1..=8760))]
+        overlap_hours: u32,
+    },
+    /// Forget a key at once: what it has signed counts no more.
+    Retire {
+        /// The key's id, as `list` says it.
+        id: u8,
+        #[command(flatten)]
+        place: KeysPlace,
+    },
+}
+
+/// As for `serve`, so that both mean the same file.
+#[derive(Args)]
+struct KeysPlace {
+    /// Folder of the city's configuration.
+    #[arg(long, env = "MORGENRUH_CONFIG", default_value = "config/duesseldorf")]
+    config: PathBuf,
+    /// Folder of the data.
+    #[arg(long, env = "MORGENRUH_DATA", default_value = "data")]
+    data: PathBuf,
+}
+
 fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Serve {
@@ -150,6 +193,16 @@ fn main() -> ExitCode {
                     out,
                 },
         } => commands::import::import_dldb(&services, &locations, &out),
+        Command::Keys { step } => match step {
+            KeysStep::List { place } => commands::keys::list(&place.config, &place.data),
+            KeysStep::Rotate {
+                place,
+                overlap_hours,
+            } => commands::keys::rotate(&place.config, &place.data, overlap_hours),
+            KeysStep::Retire { id, place } => {
+                commands::keys::retire(&place.config, &place.data, id)
+            }
+        },
         Command::MigrateStore { config, data, from } => {
             let from = from.as_ref().unwrap_or(&data);
             commands::store::migrate_store(&config, &data, from)

@@ -7,6 +7,7 @@
 
 mod kinds;
 mod production;
+mod room;
 mod service;
 
 use std::collections::BTreeMap;
@@ -22,6 +23,7 @@ use morgenruh_production::redis::Durability;
 use production::durability_name;
 
 pub use production::{Postgres, Redis, Store};
+pub use room::Room;
 pub use service::{Availability, Holds, Kind, Ledger, Server};
 
 /// What the name of every variable of ours begins with.
@@ -42,10 +44,11 @@ pub const OTHER_VARIABLES: [&str; 5] = [
 /// The file in a city's folder.
 pub const SERVER_FILE: &str = "server.toml";
 
-const SECTIONS: [&str; 7] = [
+const SECTIONS: [&str; 8] = [
     "server",
     "holds",
     "availability",
+    "room",
     "ledger",
     "redis",
     "postgres",
@@ -58,6 +61,7 @@ pub struct Settings {
     pub server: Server,
     pub holds: Holds,
     pub availability: Availability,
+    pub room: Room,
     pub ledger: Ledger,
     pub redis: Redis,
     pub postgres: Postgres,
@@ -100,6 +104,7 @@ impl Settings {
             server,
             holds,
             availability,
+            room,
             ledger,
             redis,
             postgres,
@@ -110,6 +115,7 @@ impl Settings {
             ("server", server.keys()),
             ("holds", holds.keys()),
             ("availability", availability.keys()),
+            ("room", room.keys()),
             ("ledger", ledger.keys()),
             ("redis", redis.keys()),
             ("postgres", postgres.keys()),
@@ -191,6 +197,7 @@ fn read(documents: [Option<&Document>; 3], report: &Report) -> Settings {
         server: finished(&in_section("server"), Server::read),
         holds: finished(&in_section("holds"), Holds::read),
         availability: finished(&in_section("availability"), Availability::read),
+        room: finished(&in_section("room"), Room::read),
         ledger: finished(&in_section("ledger"), Ledger::read),
         redis: finished(&in_section("redis"), Redis::read),
         postgres: finished(&in_section("postgres"), Postgres::read),
@@ -283,6 +290,7 @@ mod tests {
         let mut settings = defaults();
         settings.server.service_keys_file = Some(PathBuf::from("keys \"of\" friends"));
         settings.holds.stretch_minutes_max = 0;
+        settings.room.keys_file = Some(PathBuf::from("room keys"));
         settings.ledger.kind = Kind::Redis;
         settings.redis.user = Some("gateway".to_owned());
         settings.redis.durability = Durability::Relaxed;

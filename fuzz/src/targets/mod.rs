@@ -10,6 +10,7 @@ mod opening;
 mod requests;
 mod scenario;
 mod stream;
+pub(crate) mod tokens;
 mod visits;
 
 use crate::{Target, Verdict};
@@ -19,6 +20,9 @@ pub const TARGETS: &[Target] = &[
     target("reservation_id", ids::reservation_id),
     target("hold_token", ids::hold_token),
     target("secret", ids::secret),
+    target("ticket", tokens::ticket),
+    target("pass", tokens::pass),
+    target("room_keys", tokens::keys),
     target("ledger_rows", ledger::rows),
     target("ledger_file", ledger::file),
     target("stream_records", stream::records),

@@ -4,6 +4,7 @@ pub mod check;
 pub mod city_files;
 mod configuration;
 pub mod import;
+pub mod keys;
 pub mod serve;
 pub mod store;
 pub mod verify;

@@ -24,6 +24,8 @@ use crate::availability::Availability;
 use crate::handlers::documentation;
 use crate::idempotency::Idempotency;
 use crate::keeping::{Keeper, OpenError};
+use crate::keys::place::KeyFileError;
+use crate::keys::{self, Keys};
 use crate::listener::{self, Places};
 use crate::router;
 use crate::service_keys::ServiceKeys;
@@ -55,6 +57,8 @@ enum StartError {
     ServiceKeys(PathBuf, String),
     #[error(transparent)]
     Ledger(#[from] OpenError),
+    #[error(transparent)]
+    Keys(#[from] KeyFileError),
     #[error("{0}")]
     Recovery(#[from] RecoveryError),
     #[error("cannot listen on {0}: {1}")]
@@ -91,6 +95,7 @@ fn run(options: &Options) -> Result<(), StartError> {
     let (keeper, stored) = Keeper::open(&options.data, &settings, &catalogue)?;
     let keeper = Arc::new(keeper);
     let now = clock::now();
+    let keys = Keys::open(&keys::path(&settings, &options.data), now)?;
 
     let stretch_minutes_max = u32::from(settings.holds.stretch_minutes_max);
     let limits = Limits {
@@ -125,6 +130,7 @@ fn run(options: &Options) -> Result<(), StartError> {
         idempotency,
         production: keeper.production(),
         service_keys,
+        keys,
         traffic: Traffic::default(),
         public_places: Places::new(settings.server.connections_max),
         admin_places: Places::new(settings.server.connections_max),

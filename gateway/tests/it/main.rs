@@ -11,6 +11,7 @@ mod crash;
 mod disk;
 mod draw;
 mod http;
+mod keys;
 mod listener;
 mod metrics;
 mod offices;

@@ -66,6 +66,10 @@ impl Home {
         Home { town, ..self }
     }
 
+    pub(crate) fn config(&self) -> PathBuf {
+        self.dir.path().join("city")
+    }
+
     pub(crate) fn data(&self) -> &Path {
         &self.data
     }
@@ -80,7 +84,7 @@ impl Home {
     pub(crate) fn command_by(&self, mut launcher: Command) -> Command {
         let dir = self.dir.path();
         launcher.arg("serve").stdout(Stdio::piped());
-        launcher.arg("--config").arg(dir.join("city"));
+        launcher.arg("--config").arg(self.config());
         launcher.arg("--data").arg(&self.data);
         launcher.env("MORGENRUH_SERVER_LISTEN", "127.0.0.1:0");
         launcher.env("MORGENRUH_SERVER_ADMIN_LISTEN", "127.0.0.1:0");
