@@ -9,6 +9,7 @@ pub mod clock;
 mod clockwork;
 pub mod commands;
 mod contact;
+pub mod cookies;
 mod extract;
 mod handlers;
 pub mod idempotency;

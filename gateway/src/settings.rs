@@ -290,6 +290,7 @@ mod tests {
         let mut settings = defaults();
         settings.server.service_keys_file = Some(PathBuf::from("keys \"of\" friends"));
         settings.holds.stretch_minutes_max = 0;
+        settings.server.public_url = Some("https://termine.example.org".to_owned());
         settings.room.keys_file = Some(PathBuf::from("room keys"));
         settings.ledger.kind = Kind::Redis;
         settings.redis.user = Some("gateway".to_owned());

@@ -10,6 +10,8 @@ use morgenruh_engine::rules::catalogue::reader::{Entry, Fault, Layers, Lookup};
 const PATH_CHARS_MAX: usize = 4096;
 /// Longest host and port, in characters.
 const ENDPOINT_CHARS_MAX: usize = 260;
+/// Longest web address of a service, in characters.
+const ORIGIN_CHARS_MAX: usize = 270;
 
 pub(super) fn number<T>(layers: &Layers<'_, '_>, key: &'static str, min: u32, max: u32) -> T
 where
@@ -48,6 +50,28 @@ pub(super) fn address(entry: &Entry) -> Read<SocketAddr> {
     })
 }
 
+/// Scheme, host and port of a web address, without anything behind them; None when it is empty.
+pub(super) fn origin(entry: &Entry) -> Read<Option<String>> {
+    let text = kinds::text(0..=ORIGIN_CHARS_MAX)(entry)?;
+    if text.is_empty() {
+        return Ok(None);
+    }
+    if is_origin(&text) {
+        return Ok(Some(text));
+    }
+    Err(vec![Fault::new(format!(
+        "{text:?} is not like https://termine.example.org, with nothing behind the host and port"
+    ))])
+}
+
+fn is_origin(text: &str) -> bool {
+    let schemes = [("https://", ":443"), ("http://", ":80")];
+    schemes.iter().any(|(scheme, its_port)| {
+        let host = text.strip_prefix(scheme).unwrap_or_default();
+        is_endpoint(host) || is_endpoint(&format!("{host}{its_port}"))
+    })
+}
+
 /// Where a server is: the name of a host, or its address, and a port.
 pub(super) fn endpoint(entry: &Entry) -> Read<String> {
     let text = kinds::text(1..=ENDPOINT_CHARS_MAX)(entry)?;
@@ -77,6 +101,30 @@ fn is_endpoint(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn origins() {
+        for text in [
+            "https://termine.example.org",
+            "https://termine.example.org:8443",
+            "http://127.0.0.1:8080",
+            "http://[::1]",
+        ] {
+            assert!(is_origin(text), "{text}");
+        }
+        for text in [
+            "termine.example.org",
+            "https://",
+            "https://termine.example.org/",
+            "https://termine.example.org/termine",
+            "HTTPS://termine.example.org",
+            "ftp://termine.example.org",
+            "https://somebody@termine.example.org",
+            "https://a:b:c",
+        ] {
+            assert!(!is_origin(text), "{text}");
+        }
+    }
 
     #[test]
     fn hosts_and_ports() {

@@ -5,13 +5,16 @@ use std::path::PathBuf;
 
 use morgenruh_engine::rules::catalogue::reader::{Layers, Lookup, kinds as engine_kinds};
 
-use super::kinds::{address, number, path, size};
+use super::kinds::{address, number, origin, path, size};
 use super::{Keys, quote, quote_path};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
     pub listen: SocketAddr,
     pub admin_listen: SocketAddr,
+    /// Scheme, host and port, like `https://termine.example.org`; `None`: HTTP, at whatever
+    /// address a request names.
+    pub public_url: Option<String>,
     pub connections_max: usize,
     pub header_timeout_ms: u64,
     pub request_timeout_ms: u64,
@@ -28,6 +31,7 @@ impl Server {
         Server {
             listen: layers.need("listen", address).unwrap_or(nowhere),
             admin_listen: layers.need("admin_listen", address).unwrap_or(nowhere),
+            public_url: layers.need("public_url", origin).unwrap_or_default(),
             connections_max: size(layers, "connections_max", 16, 1_000_000),
             header_timeout_ms: number(layers, "header_timeout_ms", 100, 60_000),
             request_timeout_ms: number(layers, "request_timeout_ms", 1000, 120_000),
@@ -42,6 +46,10 @@ impl Server {
         vec![
             ("listen", quote(&self.listen.to_string())),
             ("admin_listen", quote(&self.admin_listen.to_string())),
+            (
+                "public_url",
+                quote(self.public_url.as_deref().unwrap_or_default()),
+            ),
             ("connections_max", self.connections_max.to_string()),
             ("header_timeout_ms", self.header_timeout_ms.to_string()),
             ("request_timeout_ms", self.request_timeout_ms.to_string()),
