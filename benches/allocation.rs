@@ -3,6 +3,7 @@
 //! Every side is measured twice. Criterion tells whether one of ours has become slower since the
 //! last run; the rounds tell how the sides compare, and only those go into the table.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use criterion::Criterion;
@@ -10,11 +11,14 @@ use morgenruh_benches::Effort;
 use morgenruh_benches::baselines::{BareBits, GlobalMap, ShardedMap};
 use morgenruh_benches::machine::Watch;
 use morgenruh_benches::race::{Contender, race};
-use morgenruh_benches::rules::Rules;
+use morgenruh_benches::rules::{NOW, Rules};
 use morgenruh_benches::sides::{Comparison, Side};
 use morgenruh_benches::table::Results;
 use morgenruh_benches::visits::{DAYS, OFFICES, Taken, Visit, Work};
 use morgenruh_benches::whole::{Whole, confirmations};
+use morgenruh_engine::rules::room::keys::{KeyRing, SigningKey};
+use morgenruh_engine::rules::room::tickets::Ticket;
+use morgenruh_engine::rules::room::{RoomId, TicketId};
 
 /// Rounds in which every side takes a turn.
 const ROUNDS: usize = 41;
@@ -89,6 +93,7 @@ fn comparisons(effort: Effort) -> Vec<Comparison> {
     });
     comparisons.push(starts("what is free on a day", 1, effort));
     comparisons.push(starts("what is free on 60 days", 60, effort));
+    comparisons.extend(tokens(effort));
     comparisons
 }
 
@@ -158,6 +163,46 @@ fn starts(what: &'static str, days: usize, effort: Effort) -> Comparison {
         beside: Vec::new(),
         count: effort.pick(1, 20_000 / days as u64),
     }
+}
+
+/// Tickets of the waiting room: signed once for everybody who comes, verified with every look.
+fn tokens(effort: Effort) -> [Comparison; 2] {
+    let (id, bytes) = (1, std::array::from_fn(|position| position as u8));
+    let ring = Arc::new(KeyRing::new(&[SigningKey { id, bytes }], id).expect("one key is a ring"));
+    let ticket = |seq| Ticket {
+        id: TicketId {
+            room: RoomId::from_bits(1),
+            seq,
+        },
+        issued_at: NOW,
+        nonce: [7; 16],
+    };
+    let texts: Vec<String> = (0..1_000).map(|seq| ticket(seq).sign(&ring)).collect();
+    let signing = Arc::clone(&ring);
+    let sign = move |count| {
+        let begin = Instant::now();
+        for seq in 0..count {
+            std::hint::black_box(ticket(seq as u32).sign(&signing));
+        }
+        begin.elapsed()
+    };
+    let verify = move |count| {
+        let begin = Instant::now();
+        for text in texts.iter().cycle().take(count as usize) {
+            std::hint::black_box(Ticket::verify(text, &ring)).expect("we have signed it");
+        }
+        begin.elapsed()
+    };
+    [
+        ("sign a ticket", Side::new("tickets", sign)),
+        ("verify a ticket", Side::new("tickets", verify)),
+    ]
+    .map(|(what, ours)| Comparison {
+        what,
+        ours,
+        beside: Vec::new(),
+        count: effort.pick(100, 100_000),
+    })
 }
 
 /// Under `cargo test` this runs each side once.
