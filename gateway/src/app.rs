@@ -10,6 +10,7 @@ use morgenruh_production::ledger::ProductionLedger;
 use crate::availability::Availability;
 use crate::idempotency::Idempotency;
 use crate::keys::Keys;
+use crate::limits::Limits;
 use crate::listener::Places;
 use crate::service_keys::ServiceKeys;
 use crate::settings::Settings;
@@ -31,6 +32,8 @@ pub struct App {
     pub service_keys: ServiceKeys,
     /// They sign the tokens of the waiting room.
     pub keys: Keys,
+    /// How often who may ask.
+    pub limits: Limits,
     /// Requests, for `/metrics`.
     pub traffic: Traffic,
     /// Open connections of the public listener.

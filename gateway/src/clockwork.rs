@@ -1,5 +1,5 @@
-//! What happens by the clock: deadlines, days that are over, keys that have changed, and a word in
-//! the log when the ledger or the store goes away or comes back.
+//! What happens by the clock: deadlines, days that are over, keys that have changed, limits that
+//! forget, and a word in the log when the ledger or the store goes away or comes back.
 
 use std::time::Duration;
 
@@ -13,6 +13,8 @@ use crate::clock;
 const TICK: Duration = Duration::from_millis(200);
 /// How often the file with the keys is looked at, in ticks.
 const KEYS_TICKS: u32 = 10;
+/// How often the limits forget who no longer matters, in ticks.
+const KEEP_HOUSE_TICKS: u32 = 5;
 /// How often days that are over are dropped, in milliseconds.
 const RETIRE_MS: i64 = 3_600_000;
 
@@ -26,6 +28,9 @@ pub(crate) fn run(app: &App, stopped: &watch::Receiver<bool>) {
         ticks = ticks.wrapping_add(1);
         let now = clock::now();
         app.engine.tick(now);
+        if ticks.is_multiple_of(KEEP_HOUSE_TICKS) {
+            app.limits.keep_house();
+        }
         let since_ms = (now - retired_at).0;
         if since_ms.abs() >= RETIRE_MS {
             // After a jump of the clock, what it says has to prove itself first.

@@ -5,6 +5,7 @@
 
 pub mod app;
 pub mod availability;
+pub mod client_address;
 pub mod clock;
 mod clockwork;
 pub mod commands;
@@ -16,9 +17,11 @@ pub mod idempotency;
 mod invitation;
 mod keeping;
 pub mod keys;
+pub mod limits;
 pub mod listener;
 pub mod middleware;
 mod needs;
+pub mod networks;
 mod passwords;
 mod problem;
 pub mod router;

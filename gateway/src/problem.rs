@@ -8,6 +8,8 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use morgenruh_wire::{Alternative, Problem};
 
+use crate::limits::Standing;
+
 macro_rules! kinds {
     ($($name:ident $slug:literal $status:ident $title:literal)*) => {
         /// The kinds of problem. Their slugs are part of the API and never change meaning.
@@ -73,6 +75,7 @@ kinds! {
     InProgress            "request-in-progress"     CONFLICT               "The same request is being worked on"
     ConfirmationPending   "confirmation-pending"    SERVICE_UNAVAILABLE    "The change is still being written"
     LedgerUnavailable     "ledger-unavailable"      SERVICE_UNAVAILABLE    "Nothing can be confirmed at the moment"
+    RateLimited           "rate-limited"            TOO_MANY_REQUESTS      "Too many requests at once"
     Overloaded            "overloaded"              SERVICE_UNAVAILABLE    "Too much at once"
     TimedOut              "timed-out"               SERVICE_UNAVAILABLE    "This took too long"
     NotFound              "not-found"               NOT_FOUND              "There is nothing here"
@@ -91,6 +94,7 @@ pub(crate) struct ApiError {
     field: Option<String>,
     alternatives: Vec<Alternative>,
     retry_after_s: Option<u32>,
+    standing: Option<Standing>,
 }
 
 impl ApiError {
@@ -105,6 +109,7 @@ impl ApiError {
             field: None,
             alternatives: Vec::new(),
             retry_after_s: again.then_some(RETRY_AFTER_S),
+            standing: None,
         }
     }
 
@@ -116,6 +121,13 @@ impl ApiError {
 
     pub(crate) fn or_else_at(mut self, alternatives: Vec<Alternative>) -> ApiError {
         self.alternatives = alternatives;
+        self
+    }
+
+    /// Says what is left of a limit, and when to come back.
+    pub(crate) fn limited(mut self, standing: Standing, retry_after_s: u32) -> ApiError {
+        self.standing = Some(standing);
+        self.retry_after_s = Some(retry_after_s);
         self
     }
 
@@ -142,6 +154,9 @@ impl IntoResponse for ApiError {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Some(seconds) = self.retry_after_s {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Some(standing) = self.standing {
+            standing.tell(headers);
         }
         response
     }
@@ -171,8 +186,12 @@ mod tests {
         for kind in Kind::ALL {
             let response = ApiError::new(*kind, "").into_response();
             let told = response.headers().contains_key(header::RETRY_AFTER);
+            let refused_for_now = [
+                StatusCode::SERVICE_UNAVAILABLE,
+                StatusCode::TOO_MANY_REQUESTS,
+            ];
             assert!(
-                told || response.status() != StatusCode::SERVICE_UNAVAILABLE,
+                told || !refused_for_now.contains(&response.status()),
                 "{kind:?}"
             );
         }

@@ -1,16 +1,18 @@
 //! The table of contents of the service: which address answers what.
 
 use axum::Router;
+use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, get};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
-use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 use utoipa_axum::routes;
 
 use crate::app::AppState;
 use crate::handlers::{
     availability, bookings, catalogue, documentation, health, holds, metrics, start_page,
 };
+use crate::limits::{self, Action};
 use crate::middleware::{self, Bounds};
 use crate::problem::{ApiError, Kind};
 
@@ -46,18 +48,25 @@ impl Modify for Security {
     }
 }
 
-/// The API below `/api/v1` and its description.
-fn api() -> (Router<AppState>, utoipa::openapi::OpenApi) {
+/// The API below `/api/v1` and its description. Without an app there are no limits to put around
+/// anything, and the description is all that is of use.
+fn api(app: Option<&AppState>) -> (Router<AppState>, utoipa::openapi::OpenApi) {
+    let limited = |action, call: UtoipaMethodRouter<AppState>| {
+        let Some(app) = app else { return call };
+        let (schemas, paths, methods) = call;
+        let limit = from_fn_with_state((app.clone(), action), limits::limit);
+        (schemas, paths, methods.route_layer(limit))
+    };
     let calls = OpenApiRouter::new()
         // Catalogue
         .routes(routes!(catalogue::offices))
         .routes(routes!(catalogue::services))
         // Citizens
         .routes(routes!(availability::availability))
-        .routes(routes!(holds::create))
+        .routes(limited(Action::Hold, routes!(holds::create)))
         .routes(routes!(holds::extend))
         .routes(routes!(holds::release))
-        .routes(routes!(bookings::confirm))
+        .routes(limited(Action::Book, routes!(bookings::confirm)))
         .routes(routes!(bookings::show, bookings::cancel))
         .routes(routes!(bookings::relocate))
         .routes(routes!(bookings::calendar));
@@ -68,7 +77,7 @@ fn api() -> (Router<AppState>, utoipa::openapi::OpenApi) {
 
 /// The OpenAPI document, as JSON.
 pub fn openapi() -> String {
-    let (_, document) = api();
+    let (_, document) = api(None);
     document
         .to_pretty_json()
         .expect("a description of types is always JSON")
@@ -76,7 +85,7 @@ pub fn openapi() -> String {
 
 /// Everything on the public listener.
 pub fn public(app: AppState) -> Router {
-    let (api, document) = api();
+    let (api, document) = api(Some(&app));
     let pages = [
         ("/", get(start_page::start_page)),
         ("/api/docs", get(documentation::page)),

@@ -6,6 +6,7 @@
 //! `passwords.rs`.
 
 mod kinds;
+mod limits;
 mod production;
 mod room;
 mod service;
@@ -22,6 +23,7 @@ use morgenruh_production::redis::Durability;
 
 use production::durability_name;
 
+pub use limits::{Limits, Rate};
 pub use production::{Postgres, Redis, Store};
 pub use room::Room;
 pub use service::{Availability, Holds, Kind, Ledger, Server};
@@ -44,8 +46,9 @@ pub const OTHER_VARIABLES: [&str; 5] = [
 /// The file in a city's folder.
 pub const SERVER_FILE: &str = "server.toml";
 
-const SECTIONS: [&str; 8] = [
+const SECTIONS: [&str; 9] = [
     "server",
+    "limits",
     "holds",
     "availability",
     "room",
@@ -59,6 +62,7 @@ const SECTIONS: [&str; 8] = [
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     pub server: Server,
+    pub limits: Limits,
     pub holds: Holds,
     pub availability: Availability,
     pub room: Room,
@@ -102,6 +106,7 @@ impl Settings {
     pub fn dump(&self) -> String {
         let Settings {
             server,
+            limits,
             holds,
             availability,
             room,
@@ -113,6 +118,7 @@ impl Settings {
         let mut text = String::new();
         for (name, keys) in [
             ("server", server.keys()),
+            ("limits", limits.keys()),
             ("holds", holds.keys()),
             ("availability", availability.keys()),
             ("room", room.keys()),
@@ -195,6 +201,7 @@ fn read(documents: [Option<&Document>; 3], report: &Report) -> Settings {
     };
     let settings = Settings {
         server: finished(&in_section("server"), Server::read),
+        limits: finished(&in_section("limits"), Limits::read),
         holds: finished(&in_section("holds"), Holds::read),
         availability: finished(&in_section("availability"), Availability::read),
         room: finished(&in_section("room"), Room::read),
@@ -289,6 +296,8 @@ mod tests {
     fn a_dump_loads_again() {
         let mut settings = defaults();
         settings.server.service_keys_file = Some(PathBuf::from("keys \"of\" friends"));
+        settings.server.trusted_proxies = "10.0.0.0/8, ::1".parse().unwrap();
+        settings.limits.exempt = "192.0.2.0/24".parse().unwrap();
         settings.holds.stretch_minutes_max = 0;
         settings.server.public_url = Some("https://termine.example.org".to_owned());
         settings.room.keys_file = Some(PathBuf::from("room keys"));
@@ -354,6 +363,11 @@ mod tests {
             (
                 "[redis]\nca_file = \"ca.pem\"\n",
                 "server.toml:2: redis.ca_file: is of no use without tls = true",
+            ),
+            (
+                "[limits]\nexempt = \"10.0.0.0/8, anybody\"\n",
+                "server.toml:2: limits.exempt: \"anybody\" is not a network like 10.0.0.0/8 or \
+                 2001:db8::/32",
             ),
             (
                 "[ledger]\nkind = \"postgres\"\n",

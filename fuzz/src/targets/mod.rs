@@ -3,6 +3,7 @@
 mod city;
 mod draw;
 mod export;
+mod forwarded;
 mod headers;
 mod ids;
 mod ledger;
@@ -33,6 +34,7 @@ pub const TARGETS: &[Target] = &[
     target("availability_query", visits::availability_query),
     target("page_query", visits::page_query),
     target("headers", headers::headers),
+    target("forwarded_for", forwarded::forwarded_for),
     target("requests", requests::requests),
     target("city", city::city),
     target("settings", city::settings),

@@ -26,6 +26,7 @@ use crate::idempotency::Idempotency;
 use crate::keeping::{Keeper, OpenError};
 use crate::keys::place::KeyFileError;
 use crate::keys::{self, Keys};
+use crate::limits;
 use crate::listener::{self, Places};
 use crate::router;
 use crate::service_keys::ServiceKeys;
@@ -128,6 +129,7 @@ fn run(options: &Options) -> Result<(), StartError> {
         availability: Availability::new(settings.availability.rendered_bytes_max),
         engine,
         idempotency,
+        limits: limits::Limits::new(&settings.limits),
         production: keeper.production(),
         service_keys,
         keys,

@@ -63,6 +63,8 @@ impl IntoResponse for Acknowledged {
         (status = 409, description = "hold-expired, hold-used",
          body = morgenruh_wire::Problem, content_type = "application/problem+json"),
         (status = 422, body = morgenruh_wire::Problem, content_type = "application/problem+json"),
+        (status = 429, description = "rate-limited: come back after Retry-After",
+         body = morgenruh_wire::Problem, content_type = "application/problem+json"),
         (status = 503, description = "Not confirmed, or not certain yet: send it again",
          body = morgenruh_wire::Problem, content_type = "application/problem+json"),
     )

@@ -38,6 +38,8 @@ const EARLIEST_TRIES_MAX: usize = 64;
         (status = 409, description = "slot-taken (with alternatives), not-released, nothing-free",
          body = morgenruh_wire::Problem, content_type = "application/problem+json"),
         (status = 422, body = morgenruh_wire::Problem, content_type = "application/problem+json"),
+        (status = 429, description = "rate-limited: come back after Retry-After",
+         body = morgenruh_wire::Problem, content_type = "application/problem+json"),
         (status = 503, body = morgenruh_wire::Problem, content_type = "application/problem+json"),
     )
 )]

@@ -8,6 +8,7 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use morgenruh_engine::shell::backlog::Backlog;
 use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::info::Info;
@@ -22,6 +23,7 @@ const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset
 pub(crate) async fn metrics(State(app): State<AppState>) -> Response {
     let mut registry = Registry::with_prefix("morgenruh");
     service(&mut registry, &app);
+    limits(&mut registry, &app);
     ledger(&mut registry, &app);
     if let Some(production) = &app.production {
         store(&mut registry, production.backlog());
@@ -54,6 +56,30 @@ fn service(registry: &mut Registry, app: &App) {
         "connections_max",
         "Connections that each listener has room for",
         app.settings.server.connections_max as u64,
+    );
+}
+
+fn limits(registry: &mut Registry, app: &App) {
+    let refused = Family::<[(&str, &str); 1], Counter>::default();
+    let keys = Family::<[(&str, &str); 1], Gauge>::default();
+    for count in app.limits.counts() {
+        let limit = [("limit", count.limit)];
+        refused.get_or_create(&limit).inc_by(count.refused);
+        let kept = i64::try_from(count.keys).unwrap_or(i64::MAX);
+        keys.get_or_create(&limit).set(kept);
+    }
+    let help = "Requests that a limit has answered with 429";
+    registry.register("requests_refused", help, refused);
+    registry.register(
+        "limit_keys",
+        "Networks and passes that a limit remembers",
+        keys,
+    );
+    gauge(
+        registry,
+        "limit_keys_max",
+        "Networks and passes that each limit has room for",
+        app.settings.limits.keys_max as u64,
     );
 }
 

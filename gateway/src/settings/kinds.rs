@@ -6,8 +6,12 @@ use std::path::PathBuf;
 use morgenruh_engine::rules::catalogue::reader::kinds::{self, Read};
 use morgenruh_engine::rules::catalogue::reader::{Entry, Fault, Layers, Lookup};
 
+use crate::networks::{Networks, NetworksError};
+
 /// Longest path, in characters.
 const PATH_CHARS_MAX: usize = 4096;
+/// Longest list of networks, in characters.
+const NETWORKS_CHARS_MAX: usize = 4096;
 /// Longest host and port, in characters.
 const ENDPOINT_CHARS_MAX: usize = 260;
 /// Longest web address of a service, in characters.
@@ -70,6 +74,13 @@ fn is_origin(text: &str) -> bool {
         let host = text.strip_prefix(scheme).unwrap_or_default();
         is_endpoint(host) || is_endpoint(&format!("{host}{its_port}"))
     })
+}
+
+/// Networks with commas between.
+pub(super) fn networks(entry: &Entry) -> Read<Networks> {
+    let text = kinds::text(0..=NETWORKS_CHARS_MAX)(entry)?;
+    text.parse()
+        .map_err(|error: NetworksError| vec![Fault::new(error.to_string())])
 }
 
 /// Where a server is: the name of a host, or its address, and a port.

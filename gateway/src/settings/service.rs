@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use morgenruh_engine::rules::catalogue::reader::{Layers, Lookup, kinds as engine_kinds};
 
-use super::kinds::{address, number, origin, path, size};
+use super::kinds::{address, networks, number, origin, path, size};
 use super::{Keys, quote, quote_path};
+use crate::networks::Networks;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
@@ -21,6 +22,7 @@ pub struct Server {
     pub body_bytes_max: usize,
     pub stop_notice_ms: u64,
     pub drain_ms: u64,
+    pub trusted_proxies: Networks,
     /// `None`: there are no service keys.
     pub service_keys_file: Option<PathBuf>,
 }
@@ -38,6 +40,7 @@ impl Server {
             body_bytes_max: size(layers, "body_bytes_max", 1024, 1_048_576),
             stop_notice_ms: number(layers, "stop_notice_ms", 0, 60_000),
             drain_ms: number(layers, "drain_ms", 0, 600_000),
+            trusted_proxies: layers.need("trusted_proxies", networks).unwrap_or_default(),
             service_keys_file: path(layers, "service_keys_file"),
         }
     }
@@ -56,6 +59,7 @@ impl Server {
             ("body_bytes_max", self.body_bytes_max.to_string()),
             ("stop_notice_ms", self.stop_notice_ms.to_string()),
             ("drain_ms", self.drain_ms.to_string()),
+            ("trusted_proxies", quote(&self.trusted_proxies.to_string())),
             ("service_keys_file", quote_path(&self.service_keys_file)),
         ]
     }

@@ -12,6 +12,7 @@ mod disk;
 mod draw;
 mod http;
 mod keys;
+mod limits;
 mod listener;
 mod metrics;
 mod offices;

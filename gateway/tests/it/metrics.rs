@@ -52,7 +52,7 @@ impl Metrics {
                     }
                     "TYPE" => {
                         assert_eq!(name, family, "{line}");
-                        let types = ["gauge", "histogram", "info"];
+                        let types = ["counter", "gauge", "histogram", "info"];
                         assert!(types.contains(&rest), "{line}");
                         metrics.types.insert(name.to_owned(), rest.to_owned());
                     }
@@ -64,6 +64,7 @@ impl Metrics {
             let (name, labels, value) = sample(line);
             let suffix = name.strip_prefix(&family).expect("families do not mix");
             let belongs = match metrics.types[&family].as_str() {
+                "counter" => suffix == "_total",
                 "gauge" => suffix.is_empty(),
                 "info" => suffix == "_info" && value == 1.0,
                 _ => ["_sum", "_count", "_bucket"].contains(&suffix),
@@ -93,6 +94,7 @@ impl Metrics {
     /// Of all families, as their samples are called without what their type adds to it.
     pub(crate) fn names(&self) -> impl Iterator<Item = String> {
         self.types.iter().map(|(name, kind)| match kind.as_str() {
+            "counter" => format!("{name}_total"),
             "info" => format!("{name}_info"),
             _ => name.clone(),
         })

@@ -89,6 +89,10 @@ impl Home {
         launcher.env("MORGENRUH_SERVER_LISTEN", "127.0.0.1:0");
         launcher.env("MORGENRUH_SERVER_ADMIN_LISTEN", "127.0.0.1:0");
         launcher.env("MORGENRUH_SERVER_SERVICE_KEYS_FILE", dir.join("keys"));
+        // The tests are a whole town behind one address.
+        if self.town.has_no_limits() {
+            launcher.env("MORGENRUH_LIMITS_EXEMPT", "127.0.0.0/8");
+        }
         launcher
     }
 

@@ -246,6 +246,12 @@ impl Town {
         self.with("server.toml", text)
     }
 
+    /// Whether those who play this town are free of limits: unless it is about them.
+    pub(crate) fn has_no_limits(&self) -> bool {
+        let server = self.files.get("server.toml");
+        !server.is_some_and(|text| text.contains("[limits]"))
+    }
+
     pub(crate) fn write(&self, dir: &Path) {
         for (name, text) in &self.files {
             let path = dir.join(name);
