@@ -76,6 +76,8 @@ kinds! {
     ConfirmationPending   "confirmation-pending"    SERVICE_UNAVAILABLE    "The change is still being written"
     LedgerUnavailable     "ledger-unavailable"      SERVICE_UNAVAILABLE    "Nothing can be confirmed at the moment"
     RateLimited           "rate-limited"            TOO_MANY_REQUESTS      "Too many requests at once"
+    ProofOfWorkRequired   "proof-of-work-required"  FORBIDDEN              "A proof of work is missing"
+    ProofOfWorkInvalid    "proof-of-work-invalid"   UNPROCESSABLE_ENTITY   "The proof of work cannot be used"
     Overloaded            "overloaded"              SERVICE_UNAVAILABLE    "Too much at once"
     TimedOut              "timed-out"               SERVICE_UNAVAILABLE    "This took too long"
     NotFound              "not-found"               NOT_FOUND              "There is nothing here"

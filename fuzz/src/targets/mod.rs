@@ -8,6 +8,7 @@ mod headers;
 mod ids;
 mod ledger;
 mod opening;
+mod proof_of_work;
 mod requests;
 mod scenario;
 mod stream;
@@ -35,6 +36,7 @@ pub const TARGETS: &[Target] = &[
     target("page_query", visits::page_query),
     target("headers", headers::headers),
     target("forwarded_for", forwarded::forwarded_for),
+    target("proof_of_work", proof_of_work::proof_of_work),
     target("requests", requests::requests),
     target("city", city::city),
     target("settings", city::settings),

@@ -1,0 +1,5 @@
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    morgenruh_fuzz::feed("proof_of_work", data);
+});
