@@ -164,8 +164,8 @@ fn timed<T>(work: impl FnOnce() -> T) -> f64 {
     begin.elapsed().as_secs_f64() * 1_000.0
 }
 
-/// By how much a process becomes larger while it draws, at most, in KiB. Asks one of its own: in this
-/// one there is memory left from before.
+/// By how much a process becomes larger while it draws, at most, in KiB. Asks one of its own: in
+/// this one there is memory left from before.
 fn drawing_kb(tickets: u32) -> io::Result<f64> {
     let mut child = Command::new(std::env::current_exe()?);
     let output = child.args([MEMORY, &tickets.to_string()]).output()?;

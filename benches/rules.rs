@@ -77,6 +77,7 @@ pub fn take_before(day: &mut Day, key: DayKey, need: Need, taken: &[Taken]) {
             services: need.services,
             channel: Channel::Public,
             secret: Default::default(),
+            ticket: None,
             state: State::Held(HoldTerms {
                 deadline: NEVER,
                 extended: false,
@@ -130,6 +131,7 @@ impl Contender for Rules {
             secret: visit.digest,
             random: visit.random,
             deadline: DEADLINE,
+            ticket: None,
         };
         let held = day.lock().hold(NOW, &ask);
         let Ok(id) = held else {

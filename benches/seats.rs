@@ -82,6 +82,7 @@ impl Town {
             channel: Channel::Public,
             secret: secret.digest(),
             random: seat,
+            pass: None,
         };
         let hold = engine.hold(now, &ask)?;
         let token = HoldToken {
@@ -93,6 +94,7 @@ impl Town {
             person: person(seat),
             request: Digest::of(&[&token.id.to_bytes()]),
             idempotency_key: Some(Digest::of(&[&seat.to_be_bytes()])),
+            identities: Vec::new(),
         })
     }
 }

@@ -69,6 +69,7 @@ impl Whole {
             channel: Channel::Public,
             secret: digest,
             random: u64::from(start),
+            pass: None,
         };
         let hold = self.engine.hold(NOW, &ask).ok()?;
         Some(HoldToken {
@@ -136,6 +137,7 @@ impl Whole {
                         person: erika(),
                         request,
                         idempotency_key: None,
+                        identities: Vec::new(),
                     });
                 }
             }

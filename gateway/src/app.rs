@@ -12,6 +12,8 @@ use crate::idempotency::Idempotency;
 use crate::keys::Keys;
 use crate::limits::Limits;
 use crate::listener::Places;
+use crate::proof_of_work::Challenges;
+use crate::rooms::Documents;
 use crate::service_keys::ServiceKeys;
 use crate::settings::Settings;
 use crate::traffic::Traffic;
@@ -30,8 +32,12 @@ pub struct App {
     /// Answers to requests that carried an Idempotency-Key.
     pub idempotency: Idempotency,
     pub service_keys: ServiceKeys,
+    /// The public documents of the waiting rooms, re-made when they change.
+    pub rooms: Documents,
     /// They sign the tokens of the waiting room.
     pub keys: Keys,
+    /// What rooms ask before they give a ticket.
+    pub challenges: Challenges,
     /// How often who may ask.
     pub limits: Limits,
     /// Requests, for `/metrics`.

@@ -1,8 +1,9 @@
-//! What happens by the clock: deadlines, days that are over, keys that have changed, limits that
-//! forget, and a word in the log when the ledger or the store goes away or comes back.
+//! What happens by the clock: deadlines, waiting rooms, days that are over, keys that have changed,
+//! limits that forget, and a word in the log when the ledger or the store goes away or comes back.
 
 use std::time::Duration;
 
+use morgenruh_engine::rules::time::UnixMillis;
 use morgenruh_engine::shell::ledger::Health;
 use tokio::sync::watch;
 
@@ -18,16 +19,35 @@ const KEEP_HOUSE_TICKS: u32 = 5;
 /// How often days that are over are dropped, in milliseconds.
 const RETIRE_MS: i64 = 3_600_000;
 
+/// How often it is looked whether a waiting room is to be announced, in milliseconds.
+const ANNOUNCE_MS: i64 = 60_000;
+
+fn random() -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    let filled = getrandom::fill(&mut bytes);
+    filled
+        .inspect_err(|error| tracing::error!(%error, "the system gives no random numbers"))
+        .ok()?;
+    Some(bytes)
+}
+
 /// Runs until `stopped` says so; takes this thread.
 pub(crate) fn run(app: &App, stopped: &watch::Receiver<bool>) {
     let mut watched = Watched::default();
     let mut retired_at = clock::now();
+    let mut announced_at: Option<UnixMillis> = None;
     let mut ticks: u32 = 0;
     while !*stopped.borrow() {
         std::thread::sleep(TICK);
         ticks = ticks.wrapping_add(1);
         let now = clock::now();
         app.engine.tick(now);
+        app.engine.tick_rooms(now);
+        app.rooms.refresh(&app.engine, now);
+        if announced_at.is_none_or(|at| (now - at).0.abs() >= ANNOUNCE_MS) {
+            app.engine.announce_rooms(now, random);
+            announced_at = Some(now);
+        }
         if ticks.is_multiple_of(KEEP_HOUSE_TICKS) {
             app.limits.keep_house();
         }

@@ -5,6 +5,7 @@
 
 pub mod app;
 pub mod availability;
+mod beacon;
 pub mod client_address;
 pub mod clock;
 mod clockwork;
@@ -26,6 +27,7 @@ pub mod networks;
 mod passwords;
 mod problem;
 pub mod proof_of_work;
+pub mod rooms;
 pub mod router;
 mod search;
 pub mod service_keys;

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use morgenruh_wire::{Alternative, Problem};
+use morgenruh_wire::{Alternative, Place, Problem};
 
 use crate::limits::Standing;
 
@@ -82,6 +82,22 @@ kinds! {
     TimedOut              "timed-out"               SERVICE_UNAVAILABLE    "This took too long"
     NotFound              "not-found"               NOT_FOUND              "There is nothing here"
     MethodNotAllowed      "method-not-allowed"      METHOD_NOT_ALLOWED     "This method is not allowed here"
+    PassRequired          "pass-required"           FORBIDDEN              "A pass of the waiting room is needed"
+    PassInvalid           "pass-invalid"            FORBIDDEN              "This is not a pass"
+    PassEnded             "pass-ended"              FORBIDDEN              "The pass has ended"
+    HoldsMax              "holds-max"               CONFLICT               "The pass has as many holds as it can have"
+    BookedBefore          "booked-before"           CONFLICT               "There is a booking for the same service already"
+    RoomUnknown           "room-unknown"            NOT_FOUND              "There is no such waiting room"
+    RoomNotOpen           "room-not-open"           CONFLICT               "The waiting room is not open yet"
+    RoomClosed            "room-closed"             CONFLICT               "The waiting room is closed"
+    RoomFull              "room-full"               CONFLICT               "The waiting room is full"
+    SoldOut               "sold-out"                CONFLICT               "Nothing is left"
+    TicketInvalid         "ticket-invalid"          UNAUTHORIZED           "This is not a ticket of the waiting room"
+    TicketUsed            "ticket-used"             CONFLICT               "The ticket has been used"
+    NotYourTurn           "not-your-turn"           TOO_EARLY              "The ticket's turn has not come"
+    NotDrawn              "not-drawn"               CONFLICT               "There is no draw of this"
+    BeaconRefused         "beacon-refused"          CONFLICT               "The beacon is not taken"
+    TooManyListeners      "too-many-listeners"      SERVICE_UNAVAILABLE    "Too many follow the waiting rooms"
     Internal              "internal-error"          INTERNAL_SERVER_ERROR  "Something is wrong on our side"
 }
 
@@ -95,6 +111,8 @@ pub(crate) struct ApiError {
     detail: Cow<'static, str>,
     field: Option<String>,
     alternatives: Vec<Alternative>,
+    room: Option<String>,
+    place: Option<Place>,
     retry_after_s: Option<u32>,
     standing: Option<Standing>,
 }
@@ -110,6 +128,8 @@ impl ApiError {
             detail: detail.into(),
             field: None,
             alternatives: Vec::new(),
+            room: None,
+            place: None,
             retry_after_s: again.then_some(RETRY_AFTER_S),
             standing: None,
         }
@@ -123,6 +143,19 @@ impl ApiError {
 
     pub(crate) fn or_else_at(mut self, alternatives: Vec<Alternative>) -> ApiError {
         self.alternatives = alternatives;
+        self
+    }
+
+    /// Names the waiting room that is meant.
+    pub(crate) fn in_room(mut self, room: String) -> ApiError {
+        self.room = Some(room);
+        self
+    }
+
+    /// Says where a ticket stands, and so when to ask again.
+    pub(crate) fn with_place(mut self, place: Place) -> ApiError {
+        self.retry_after_s = Some(place.poll_after_ms.div_ceil(1_000).max(1));
+        self.place = Some(place);
         self
     }
 
@@ -147,6 +180,8 @@ impl IntoResponse for ApiError {
             detail: self.detail.into_owned(),
             field: self.field,
             alternatives: self.alternatives,
+            room: self.room,
+            place: self.place,
         };
         let body = serde_json::to_vec(&problem).expect("a problem is always JSON");
         let mut response = (self.kind.status(), body).into_response();

@@ -11,10 +11,12 @@
 //! cannot here: a salt is taken only if it is, byte for byte, one that we would have written, and
 //! a number only if it is one.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 
 use data_encoding::{BASE64, HEXLOWER};
 use hmac::{Hmac, KeyInit, Mac};
+use morgenruh_engine::rules::catalogue::{Catalogue, RoomRule};
+use morgenruh_engine::rules::room::RoomId;
 use morgenruh_engine::rules::time::{Millis, UnixMillis};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -49,6 +51,34 @@ pub struct ProofOfWork {
     key: Vec<u8>,
     policy: Policy,
     used: Mutex<Used>,
+}
+
+/// From a challenge of a room until its solution is no longer taken.
+const LASTS: Millis = Millis::from_minutes(10);
+/// Used solutions that are remembered for each room.
+const USED_MAX: usize = 200_000;
+
+/// What the rooms of a city ask, by the number of their rule.
+#[derive(Default)]
+pub struct Challenges(BTreeMap<u16, ProofOfWork>);
+
+impl Challenges {
+    /// Those that the configuration wants.
+    pub fn new(catalogue: &Catalogue, key: &[u8]) -> Challenges {
+        let asking = catalogue.rooms.iter().filter(|rule| rule.proof_of_work > 0);
+        let policy = |rule: &RoomRule| Policy {
+            number_max: rule.proof_of_work,
+            lasts: LASTS,
+            used_max: USED_MAX,
+        };
+        let works = asking.map(|rule| (rule.number, ProofOfWork::new(key, policy(rule))));
+        Challenges(works.collect())
+    }
+
+    /// None where nothing is asked.
+    pub fn of(&self, room: RoomId) -> Option<&ProofOfWork> {
+        self.0.get(&room.number)
+    }
 }
 
 /// What a client has to solve.

@@ -2,7 +2,7 @@
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{MethodRouter, get};
+use axum::routing::{MethodRouter, get, post};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
@@ -10,7 +10,7 @@ use utoipa_axum::routes;
 
 use crate::app::AppState;
 use crate::handlers::{
-    availability, bookings, catalogue, documentation, health, holds, metrics, start_page,
+    availability, bookings, catalogue, documentation, health, holds, metrics, rooms, start_page,
 };
 use crate::limits::{self, Action};
 use crate::middleware::{self, Bounds};
@@ -31,6 +31,7 @@ use crate::problem::{ApiError, Kind};
         (name = "Availability", description = "What is bookable"),
         (name = "Holds", description = "A seat for some minutes"),
         (name = "Bookings", description = "A seat for good"),
+        (name = "Waiting rooms", description = "A place in line before a release"),
     )
 )]
 struct Document;
@@ -42,7 +43,9 @@ impl Modify for Security {
         let components = openapi.components.get_or_insert_with(Default::default);
         let bearer = HttpBuilder::new()
             .scheme(HttpAuthScheme::Bearer)
-            .description(Some("A hold's `token`, or a booking's `manage_token`"))
+            .description(Some(
+                "A hold's `token`, a booking's `manage_token`, or a room's `ticket`",
+            ))
             .build();
         components.add_security_scheme("token", SecurityScheme::Http(bearer));
     }
@@ -69,7 +72,17 @@ fn api(app: Option<&AppState>) -> (Router<AppState>, utoipa::openapi::OpenApi) {
         .routes(limited(Action::Book, routes!(bookings::confirm)))
         .routes(routes!(bookings::show, bookings::cancel))
         .routes(routes!(bookings::relocate))
-        .routes(routes!(bookings::calendar));
+        .routes(routes!(bookings::calendar))
+        // People who wait
+        .routes(routes!(rooms::list))
+        .routes(routes!(rooms::show))
+        .routes(limited(Action::Join, routes!(rooms::tickets::join)))
+        .routes(routes!(rooms::tickets::challenge))
+        .routes(routes!(rooms::tickets::place, rooms::tickets::leave))
+        .routes(routes!(rooms::passes::exchange))
+        .routes(routes!(rooms::events::follow))
+        .routes(routes!(rooms::proofs::draw))
+        .routes(routes!(rooms::proofs::receipt));
     OpenApiRouter::with_openapi(Document::openapi())
         .nest("/api/v1", calls)
         .split_for_parts()
@@ -105,6 +118,13 @@ pub fn admin(app: AppState) -> Router {
         ("/readyz", get(health::readyz_in_detail)),
         ("/metrics", get(metrics::metrics)),
         ("/admin/conflicts", get(health::conflicts)),
+        ("/admin/rooms", get(rooms::staff::list)),
+        ("/admin/rooms/{id}/report", get(rooms::staff::report)),
+        ("/admin/rooms/{id}/pause", post(rooms::staff::pause)),
+        ("/admin/rooms/{id}/resume", post(rooms::staff::resume)),
+        ("/admin/rooms/{id}/close", post(rooms::staff::close)),
+        ("/admin/rooms/{id}/prefer", post(rooms::staff::prefer)),
+        ("/admin/rooms/{id}/beacon", post(rooms::staff::beacon)),
     ];
     finished("admin", (Router::new(), Vec::new()), pages, app)
 }

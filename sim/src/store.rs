@@ -33,8 +33,11 @@ impl Tables {
             for unit in given_up.into_iter().flat_map(units) {
                 self.taken.remove(&unit);
             }
-            for unit in taken.into_iter().flat_map(units) {
-                if let Some(other) = self.taken.insert(unit, placed.record.fact.id()) {
+            for (id, unit) in taken
+                .iter()
+                .flat_map(|id| units(*id).map(move |it| (*id, it)))
+            {
+                if let Some(other) = self.taken.insert(unit, id) {
                     let overlap = format!("fact {:?} overlaps {other:?}", placed.position);
                     return Err(StoreError::Forbidden(overlap));
                 }

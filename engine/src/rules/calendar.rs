@@ -11,7 +11,8 @@ use jiff::tz::TimeZone;
 use super::catalogue::{Catalogue, Channel, Hours, Office, Opening, Selector};
 use super::cells::CounterSet;
 use super::holidays::is_holiday;
-use super::time::{Millis, UnixMillis};
+use super::room::RoomId;
+use super::time::{DayNumber, Millis, UnixMillis};
 
 /// Length of a unit, in minutes.
 pub const UNIT_MINUTES: u16 = 5;
@@ -42,6 +43,8 @@ pub struct DayPlan {
     pub walk_in: Cells,
     /// Public cells that stay sealed until an instant, earliest first; disjoint.
     pub waves: Vec<PlannedWave>,
+    /// Whether any wave is for the passes of a waiting room.
+    pub guarded: bool,
     /// How long before its start a slot must be held.
     pub notice: Millis,
     /// Shortest need of this office in units: a smaller gap is lost.
@@ -53,6 +56,15 @@ pub struct DayPlan {
 pub struct PlannedWave {
     pub at: UnixMillis,
     pub cells: Cells,
+    /// The waiting room without whose pass nobody may hold them, if there is one.
+    pub guard: Option<Guard>,
+}
+
+/// Until when cells are for the passes of a waiting room, unless the room ends before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Guard {
+    pub room: RoomId,
+    pub until: UnixMillis,
 }
 
 impl DayPlan {
@@ -85,6 +97,23 @@ impl DayPlan {
             .into_iter()
             .any(|cells| cells.iter().any(|set| !set.is_empty()))
     }
+}
+
+/// What guards a wave of the office that is released on this date at this minute.
+fn guard(
+    catalogue: &Catalogue,
+    office: &Office,
+    released_on: Date,
+    minute: u16,
+    at: UnixMillis,
+) -> Option<Guard> {
+    let rule = catalogue.room_at(office, minute)?;
+    let room = RoomId {
+        number: rule.number,
+        day: DayNumber::from_date(released_on)?,
+    };
+    let until = at + Millis::from_minutes(u32::from(rule.closes_minutes));
+    Some(Guard { room, until })
 }
 
 /// The plan of `office` on `date`.
@@ -136,7 +165,8 @@ pub fn plan(catalogue: &Catalogue, office: &Office, date: Date) -> DayPlan {
         });
         let released_on = date.saturating_sub(jiff::Span::new().days(i64::from(wave.days_ahead)));
         let at = instant_of(&catalogue.city.zone, released_on, wave.at);
-        waves.push(PlannedWave { at, cells });
+        let guard = guard(catalogue, office, released_on, wave.at, at);
+        waves.push(PlannedWave { at, cells, guard });
     }
     waves.retain(|wave| wave.cells.iter().any(|set| !set.is_empty()));
     waves.sort_by_key(|wave| wave.at);
@@ -147,6 +177,7 @@ pub fn plan(catalogue: &Catalogue, office: &Office, date: Date) -> DayPlan {
         units: frame.units(),
         grid: office.unit_minutes / UNIT_MINUTES,
         public,
+        guarded: waves.iter().any(|wave| wave.guard.is_some()),
         call_centre: none_if_empty(call_centre),
         walk_in: none_if_empty(walk_in),
         waves,

@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use super::catalogue::Channel;
 use super::ids::{Digest, ReservationId};
 use super::need::Services;
+use super::room::fact::RoomFact;
+use super::room::{RoomId, TicketId};
 use super::time::UnixMillis;
 
 /// Place of a fact in the ledger, counted from 1 without gaps.
@@ -29,6 +31,8 @@ pub enum Fact {
         channel: Channel,
         secret: Digest,
         deadline: UnixMillis,
+        /// Whose pass it was made with, if it needed one.
+        ticket: Option<TicketId>,
     },
     Extended {
         id: ReservationId,
@@ -55,6 +59,11 @@ pub enum Fact {
     Moved {
         from: ReservationId,
         to: Box<Confirmed>,
+    },
+    /// Something happened in a waiting room.
+    Room {
+        room: RoomId,
+        fact: Box<RoomFact>,
     },
 }
 
@@ -90,6 +99,23 @@ pub struct Booked {
     pub person: Person,
     /// Of the Idempotency-Key of the request, if it had one.
     pub idempotency_key: Option<Digest>,
+    /// The ticket whose pass is spent with the booking, in the same fact.
+    pub ticket: Option<TicketId>,
+    /// Of the person, under the key of the ticket's room; empty without a ticket.
+    pub identities: Vec<Digest>,
+}
+
+impl Booked {
+    /// What the booking means for the waiting room that it came from.
+    pub fn spent(&self) -> Option<(RoomId, RoomFact)> {
+        let TicketId { room, seq } = self.ticket?;
+        let fact = RoomFact::Spent {
+            seq,
+            booking: self.confirmed.contract.origin,
+            identities: self.identities.clone(),
+        };
+        Some((room, fact))
+    }
 }
 
 /// The personal data of a booking. Leaves the engine only into the ledger.
@@ -111,15 +137,17 @@ impl std::fmt::Debug for Person {
 impl Fact {
     /// Whether somebody is told that this is done, so that it must be durable before the answer.
     pub fn is_strict(&self) -> bool {
-        matches!(
-            self,
-            Fact::Booked(_) | Fact::Cancelled { .. } | Fact::Moved { .. }
-        )
+        match self {
+            Fact::Booked(_) | Fact::Cancelled { .. } | Fact::Moved { .. } => true,
+            Fact::Room { fact, .. } => fact.is_strict(),
+            _ => false,
+        }
     }
 
-    /// The reservation that the fact is about; of a move the one that is given up.
-    pub fn id(&self) -> ReservationId {
-        match self {
+    /// The reservation that the fact is about, if it is about one; of a move the one that is given
+    /// up.
+    pub fn reservation(&self) -> Option<ReservationId> {
+        Some(match self {
             Fact::Held { id, .. }
             | Fact::Extended { id, .. }
             | Fact::Stretched { id, .. }
@@ -128,7 +156,8 @@ impl Fact {
             | Fact::Cancelled { id, .. } => *id,
             Fact::Booked(booked) => booked.confirmed.id,
             Fact::Moved { from, .. } => *from,
-        }
+            Fact::Room { .. } => return None,
+        })
     }
 
     /// The word for it in the ledger's table.
@@ -142,6 +171,7 @@ impl Fact {
             Fact::Booked(_) => "booked",
             Fact::Cancelled { .. } => "cancelled",
             Fact::Moved { .. } => "moved",
+            Fact::Room { .. } => "room",
         }
     }
 }

@@ -7,6 +7,8 @@ pub mod engine;
 pub mod ledger;
 pub mod record_text;
 pub mod recovery;
+mod room_check;
+pub mod rooms;
 pub mod scribe;
 pub mod shard;
 pub mod sqlite;

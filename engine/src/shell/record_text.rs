@@ -12,6 +12,8 @@ use crate::rules::catalogue::Channel;
 use crate::rules::ids::{Digest, ReservationId};
 use crate::rules::need::Services;
 use crate::rules::record::{Booked, Confirmed, Contract, Fact, Person, Record};
+use crate::rules::room::fact::RoomFact;
+use crate::rules::room::{RoomId, TicketId};
 use crate::rules::time::UnixMillis;
 
 /// Why a line is not a record: the field, or what the JSON reader says.
@@ -24,7 +26,8 @@ pub struct Unreadable(String);
 struct Line<'a> {
     fact: Cow<'a, str>,
     at: i64,
-    id: Text,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    id: Option<Text>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     successor: Option<Text>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -51,6 +54,37 @@ struct Line<'a> {
     idempotency_key: Option<Text>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     person: Option<Visitor<'a>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ticket: Option<TicketLine>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    identities: Vec<Text>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    room: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    event: Option<Cow<'a, RoomFact>>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TicketLine {
+    room: u32,
+    seq: u32,
+}
+
+impl TicketLine {
+    fn of(ticket: TicketId) -> TicketLine {
+        TicketLine {
+            room: ticket.room.to_bits(),
+            seq: ticket.seq,
+        }
+    }
+
+    fn into_ticket(self) -> TicketId {
+        TicketId {
+            room: RoomId::from_bits(self.room),
+            seq: self.seq,
+        }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -121,7 +155,7 @@ pub fn append(text: &mut Vec<u8>, at: UnixMillis, fact: &Fact) {
     let mut line = Line {
         fact: fact.name().into(),
         at: at.0,
-        id: id_text(fact.id()),
+        id: fact.reservation().map(id_text),
         ..Line::default()
     };
     match fact {
@@ -130,12 +164,14 @@ pub fn append(text: &mut Vec<u8>, at: UnixMillis, fact: &Fact) {
             channel,
             secret,
             deadline,
+            ticket,
             ..
         } => {
             line.services = Some(services.to_string());
             line.channel = Some(*channel as u8);
             line.secret = Some(hex(*secret));
             line.deadline = Some(deadline.0);
+            line.ticket = ticket.map(TicketLine::of);
         }
         Fact::Extended { deadline, .. } | Fact::Stretched { deadline, .. } => {
             line.deadline = Some(deadline.0);
@@ -145,6 +181,8 @@ pub fn append(text: &mut Vec<u8>, at: UnixMillis, fact: &Fact) {
             line.confirmed(&booked.confirmed);
             line.idempotency_key = booked.idempotency_key.map(hex);
             line.person = Some(Visitor::of(&booked.person));
+            line.ticket = booked.ticket.map(TicketLine::of);
+            line.identities = booked.identities.iter().copied().map(hex).collect();
         }
         Fact::Cancelled {
             origin, sequence, ..
@@ -155,6 +193,10 @@ pub fn append(text: &mut Vec<u8>, at: UnixMillis, fact: &Fact) {
         Fact::Moved { to, .. } => {
             line.confirmed(to);
             line.successor = Some(id_text(to.id));
+        }
+        Fact::Room { room, fact } => {
+            line.room = Some(room.to_bits());
+            line.event = Some(Cow::Borrowed(fact));
         }
     }
     serde_json::to_writer(text, &line).expect("numbers and texts are always JSON");
@@ -168,7 +210,15 @@ pub fn read(line: &[u8]) -> Result<Record, Unreadable> {
     let line: Line<'_> =
         serde_json::from_slice(line).map_err(|error| Unreadable(error.to_string()))?;
     let at = UnixMillis(line.at);
-    let id = id("id", Some(&line.id))?;
+    if line.fact == "room" {
+        let fact = line.event.ok_or_else(|| missing("event"))?.into_owned();
+        let fact = Fact::Room {
+            room: RoomId::from_bits(line.room.ok_or_else(|| missing("room"))?),
+            fact: Box::new(fact),
+        };
+        return Ok(Record { at, fact });
+    }
+    let id = id("id", line.id.as_ref())?;
     let fact = match line.fact.as_ref() {
         "held" => Fact::Held {
             id,
@@ -176,6 +226,7 @@ pub fn read(line: &[u8]) -> Result<Record, Unreadable> {
             channel: line.channel()?,
             secret: digest("secret", line.secret.as_ref())?,
             deadline: line.deadline()?,
+            ticket: line.ticket.map(TicketLine::into_ticket),
         },
         "extended" => Fact::Extended {
             id,
@@ -189,6 +240,12 @@ pub fn read(line: &[u8]) -> Result<Record, Unreadable> {
         "expired" => Fact::Expired { id },
         "booked" => Fact::Booked(Box::new(Booked {
             confirmed: line.read_confirmed(id)?,
+            identities: line
+                .identities
+                .iter()
+                .map(|text| digest("identities", Some(text)))
+                .collect::<Result<_, _>>()?,
+            ticket: line.ticket.map(TicketLine::into_ticket),
             idempotency_key: line
                 .idempotency_key
                 .as_ref()
@@ -355,6 +412,10 @@ mod tests {
             answers: [("kennzeichen".into(), "D-Ö 1".into())].into(),
         };
         let deadline = UnixMillis(-1);
+        let ticket = TicketId {
+            room: RoomId::from_bits(0xffff_2667),
+            seq: u32::MAX,
+        };
         vec![
             Fact::Held {
                 id: id(1),
@@ -362,6 +423,7 @@ mod tests {
                 channel: Channel::CallCentre,
                 secret: digest(9),
                 deadline,
+                ticket: None,
             },
             Fact::Extended {
                 id: id(1),
@@ -377,6 +439,8 @@ mod tests {
                 confirmed: confirmed.clone(),
                 person: person.clone(),
                 idempotency_key: Some(digest(5)),
+                ticket: None,
+                identities: Vec::new(),
             })),
             Fact::Booked(Box::new(Booked {
                 confirmed: confirmed.clone(),
@@ -386,6 +450,8 @@ mod tests {
                     ..person
                 },
                 idempotency_key: None,
+                ticket: Some(ticket),
+                identities: vec![digest(6), digest(7)],
             })),
             Fact::Cancelled {
                 id: id(2),
@@ -395,6 +461,18 @@ mod tests {
             Fact::Moved {
                 from: id(1),
                 to: Box::new(confirmed),
+            },
+            Fact::Held {
+                id: id(1),
+                services,
+                channel: Channel::Public,
+                secret: digest(9),
+                deadline,
+                ticket: Some(ticket),
+            },
+            Fact::Room {
+                room: ticket.room,
+                fact: Box::new(RoomFact::Left { seq: ticket.seq }),
             },
         ]
     }
@@ -422,7 +500,15 @@ mod tests {
                 r#"{"fact":"held","at":1,"id":"x"}"#,
                 "id is missing or wrong",
             ),
-            (r#"{"fact":"held","at":1}"#, "missing field `id`"),
+            (r#"{"fact":"held","at":1}"#, "id is missing or wrong"),
+            (
+                r#"{"fact":"room","at":1,"room":7}"#,
+                "event is missing or wrong",
+            ),
+            (
+                r#"{"fact":"room","at":1,"event":{"event":"left","seq":1}}"#,
+                "room is missing or wrong",
+            ),
             (
                 r#"{"fact":"held","at":1,"id":"","more":1}"#,
                 "unknown field `more`",

@@ -58,6 +58,7 @@ impl Engine {
             .bookings
             .into_iter()
             .partition(|booking| booking.state.occupies());
+        let cancelled: Vec<ReservationId> = ended.iter().filter_map(origin_of_booking).collect();
         for booking in live.into_iter().chain(ended) {
             let id = booking.id;
             let live = booking.state.occupies();
@@ -77,10 +78,17 @@ impl Engine {
                 }
             }
         }
+        self.recover_rooms(&stored.room_facts);
+        for origin in cancelled {
+            self.rooms().disclaim(origin);
+        }
         for hold in stored.holds.into_iter().rev() {
-            let id = hold.id;
-            if matches!(self.restore(hold), Ok(Ok(_)))
-                && !sings(Canary::ExpiryForgotten)
+            let (id, ticket) = (hold.id, hold.ticket);
+            if !matches!(self.restore(hold), Ok(Ok(_))) {
+                continue;
+            }
+            self.rooms().count_hold(ticket, true);
+            if !sings(Canary::ExpiryForgotten)
                 && let Expiry::Later(deadline) = self.expire(now, id, false)
             {
                 self.watch(deadline, id);
@@ -96,6 +104,14 @@ impl Engine {
         let office = self.catalogue().office_by_number(key.office).ok_or(key)?;
         let shard = self.shard(office, key.day.to_date()).ok_or(key)?;
         Ok(shard.decide(|day| day.restore(reservation)))
+    }
+}
+
+/// The id for life of a booking that came from the ledger.
+fn origin_of_booking(booking: &Reservation) -> Option<ReservationId> {
+    match &booking.state {
+        State::Booked(contract, _) | State::Cancelled(contract, _) => Some(contract.origin),
+        _ => None,
     }
 }
 

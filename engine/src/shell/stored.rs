@@ -1,15 +1,20 @@
 //! What a ledger remembers, whatever it is kept in.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::drain::Placed;
 use crate::rules::day::{HoldTerms, Reservation, State};
 use crate::rules::ids::{Digest, ReservationId};
 use crate::rules::record::{Booked, Confirmed, Contract, Fact, Position};
+use crate::rules::room::RoomId;
+use crate::rules::room::fact::{RoomFact, RoomRecord};
 use crate::rules::time::{Millis, UnixMillis};
 
 /// No hold lives longer: two hours, once extended, and four hours stretched by an outage.
 pub const HOLD_LIFE_MAX: Millis = Millis::from_minutes(8 * 60);
+
+/// Days after its release for which a ledger gives back what proves a room's draw.
+pub const ROOM_PROOF_DAYS: i64 = 31;
 
 /// What was reserved when the ledger was last written.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +25,9 @@ pub struct Stored {
     pub holds: Vec<Reservation>,
     /// Oldest first.
     pub idempotency_keys: Vec<RememberedKey>,
+    /// Of waiting rooms from the day before yesterday on, oldest first, and what proves the draws
+    /// of the last [`ROOM_PROOF_DAYS`].
+    pub room_facts: Vec<RoomRecord>,
 }
 
 /// A booking request that was answered, so that its repetition is recognised.
@@ -45,14 +53,16 @@ pub enum HoldFact {
 }
 
 impl HoldFact {
-    pub fn of(fact: &Fact) -> HoldFact {
-        match fact {
+    /// None for facts that are not about a seat.
+    pub fn of(fact: &Fact) -> Option<HoldFact> {
+        Some(match fact {
             Fact::Held {
                 id,
                 services,
                 channel,
                 secret,
                 deadline,
+                ticket,
             } => {
                 let terms = HoldTerms {
                     deadline: *deadline,
@@ -63,6 +73,7 @@ impl HoldFact {
                     services: *services,
                     channel: *channel,
                     secret: *secret,
+                    ticket: *ticket,
                     state: State::Held(terms),
                 };
                 HoldFact::Made(hold, terms)
@@ -75,8 +86,8 @@ impl HoldFact {
                 }
             }
             Fact::Moved { from, to } => HoldFact::Ended(*from, Some(to.id)),
-            ended => HoldFact::Ended(ended.id(), None),
-        }
+            ended => HoldFact::Ended(ended.reservation()?, None),
+        })
     }
 }
 
@@ -88,6 +99,8 @@ pub struct Remembered {
     pub idempotency_keys: Vec<RememberedKey>,
     /// At least those of the last [`HOLD_LIFE_MAX`], oldest first.
     pub hold_facts: Vec<(UnixMillis, HoldFact)>,
+    /// As in [`Stored`].
+    pub room_facts: Vec<RoomRecord>,
     /// Where each booking is, by its id for life; made when the first fact needs it.
     places: HashMap<ReservationId, usize>,
 }
@@ -101,7 +114,9 @@ impl Remembered {
         }
         for Placed { position, record } in tail {
             let fact = &record.fact;
-            self.hold_facts.push((record.at, HoldFact::of(fact)));
+            let hold_fact = HoldFact::of(fact).map(|it| (record.at, it));
+            self.hold_facts.extend(hold_fact);
+            self.follow_room(record.at, fact);
             if let Fact::Booked(booked) = fact {
                 let origin = booked.confirmed.contract.origin;
                 self.places.insert(origin, self.bookings.len());
@@ -115,8 +130,19 @@ impl Remembered {
         }
     }
 
+    fn follow_room(&mut self, at: UnixMillis, fact: &Fact) {
+        let told = match fact {
+            Fact::Room { room, fact } => Some((*room, (**fact).clone())),
+            Fact::Booked(booked) => booked.spent(),
+            _ => None,
+        };
+        let record = told.map(|(room, fact)| RoomRecord { at, room, fact });
+        self.room_facts.extend(record);
+    }
+
     /// What there is to recover at this time.
-    pub fn into_stored(self, now: UnixMillis) -> Stored {
+    pub fn into_stored(mut self, now: UnixMillis) -> Stored {
+        forget_ended(&mut self.room_facts);
         let newest_first = self.hold_facts.into_iter().rev();
         let facts = newest_first.map(Ok::<_, std::convert::Infallible>);
         let Ok(holds) = live_holds(facts, now);
@@ -126,6 +152,20 @@ impl Remembered {
             bookings: self.bookings,
             holds,
             idempotency_keys,
+            room_facts: self.room_facts,
+        }
+    }
+}
+
+/// Takes who booked out of the facts of rooms that have ended.
+fn forget_ended(room_facts: &mut [RoomRecord]) {
+    let ends = |it: &&RoomRecord| matches!(it.fact, RoomFact::Ended { .. });
+    let ended: HashSet<RoomId> = room_facts.iter().filter(ends).map(|it| it.room).collect();
+    for RoomRecord { room, fact, .. } in room_facts {
+        if let RoomFact::Spent { identities, .. } = fact
+            && ended.contains(room)
+        {
+            identities.clear();
         }
     }
 }
@@ -153,6 +193,7 @@ fn reservation(confirmed: &Confirmed, position: Position) -> Reservation {
         services: confirmed.services,
         channel: confirmed.channel,
         secret: confirmed.secret,
+        ticket: None,
         state: State::Booked(Box::new(confirmed.contract), position),
     }
 }

@@ -1,4 +1,5 @@
-//! Re-checks a data directory: each seat once, facts and tables agree, counts add up.
+//! Re-checks a data directory: each seat once, facts and tables agree, counts add up; for waiting
+//! rooms see `room_check`.
 //!
 //! What is durable and not in the tables yet is held against the facts before it, but not against
 //! the tables.
@@ -8,8 +9,8 @@ use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::record_text;
 use super::sqlite::{DATABASE, each_waiting};
+use super::{record_text, room_check};
 use crate::rules::ids::{DayKey, ReservationId, Seat};
 use crate::rules::record::{Fact, Position};
 
@@ -19,6 +20,8 @@ pub struct Findings {
     pub facts: u64,
     pub booked: u64,
     pub cancelled: u64,
+    /// Waiting rooms.
+    pub rooms: u64,
     /// Each is one sentence; empty when all is well.
     pub errors: Vec<String>,
 }
@@ -43,6 +46,7 @@ pub fn verify(data: &Path) -> rusqlite::Result<Findings> {
     let mut history = check.facts()?;
     check.bookings(&history.alive)?;
     check.persons()?;
+    check.rooms()?;
     check.quarantine()?;
     check.waiting(&mut history)?;
     check.errors(history.errors);
@@ -180,8 +184,12 @@ impl Check {
                     history.errors.push(missing);
                     expected = position;
                 }
+                let fact = row.get_ref(1)?.as_str()?;
+                if fact == "room" {
+                    continue;
+                }
                 let id = ReservationId::from_bytes(row.get(2)?);
-                match row.get_ref(1)?.as_str()? {
+                match fact {
                     "booked" => history.booked(id),
                     "cancelled" => history.cancelled(id),
                     "moved" => {
@@ -316,6 +324,15 @@ impl Check {
             }
         }
         self.errors(errors);
+        Ok(())
+    }
+
+    fn rooms(&mut self) -> rusqlite::Result<()> {
+        let (rooms, errors) = room_check::check(&self.connection)?;
+        self.findings.rooms = rooms;
+        for error in errors {
+            self.error(error);
+        }
         Ok(())
     }
 

@@ -105,6 +105,7 @@ impl Twins {
             secret: secret.digest(),
             random: places as u64,
             deadline,
+            ticket: None,
         };
         self.naive.release_waves(self.now);
         let units = usize::from(units);
@@ -486,6 +487,7 @@ fn a_seat_that_cannot_be_is_not_restored() {
             services: need(1).services,
             channel: Channel::Public,
             secret: secret(0).digest(),
+            ticket: None,
             state: State::Held(terms),
         };
         assert_eq!(day.restore(reservation), Err(Overlap));

@@ -435,6 +435,7 @@ fn a_call_centre_without_quota_left_takes_from_the_public() {
             channel: Channel::CallCentre,
             secret: secret(random).digest(),
             random,
+            pass: None,
         };
         let hold = hall.engine.hold(EVENING, &ask).unwrap();
         let shard = hall.engine.shard(OfficeIndex(0), TUESDAY).unwrap();

@@ -17,18 +17,19 @@ use morgenruh_engine::shell::verify::verify;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
+use crate::rooms_kept::version_1;
 use crate::support::{Answer, EVENING, HOLD, Hall, TUESDAY, WEDNESDAY, clock, office, town};
 
 const SECOND: Millis = Millis(1_000);
 
-const OPTIONS: Options = Options {
+pub(crate) const OPTIONS: Options = Options {
     batch_max: 64,
     queue_max: 1_024,
     retry: Duration::from_millis(5),
     clock: || EVENING,
 };
 
-fn kleinheim() -> Catalogue {
+pub(crate) fn kleinheim() -> Catalogue {
     town(vec![office(1, 2)])
 }
 
@@ -95,19 +96,19 @@ fn told<E: std::fmt::Debug>(answer: Answer<Booking, E>) -> Result<Booking, E> {
     outcome.map(|durable| durable.into_parts().0)
 }
 
-fn execute(data: &Path, change: &str) {
+pub(crate) fn execute(data: &Path, change: &str) {
     let connection = Connection::open(data.join(DATABASE)).unwrap();
     connection.execute_batch(change).unwrap();
 }
 
-fn ask<T: rusqlite::types::FromSql>(data: &Path, question: &str) -> Vec<T> {
+pub(crate) fn ask<T: rusqlite::types::FromSql>(data: &Path, question: &str) -> Vec<T> {
     let connection = Connection::open(data.join(DATABASE)).unwrap();
     let mut statement = connection.prepare(question).unwrap();
     let rows = statement.query_map([], |row| row.get(0)).unwrap();
     rows.map(Result::unwrap).collect()
 }
 
-fn errors(data: &Path) -> Vec<String> {
+pub(crate) fn errors(data: &Path) -> Vec<String> {
     verify(data).unwrap().errors
 }
 
@@ -133,10 +134,7 @@ fn a_newer_schema_is_refused_and_not_touched() {
 /// A directory of a program that wrote facts and tables at once goes on as it is.
 #[test]
 fn the_first_schema_is_brought_up_to_date() {
-    let data = healthy();
-    let before = "DROP TABLE tail; DROP TABLE quarantine; DELETE FROM meta WHERE key = 'zone';
-                  UPDATE meta SET value = '1' WHERE key = 'schema_version';";
-    execute(data.path(), before);
+    let data = version_1();
     let findings = verify(data.path()).unwrap();
     assert_eq!(findings.errors, [] as [&str; 0]);
     let (office, recovered) = Townhall::recover(data, EVENING);
@@ -189,7 +187,7 @@ fn a_locked_file_refuses_and_recovers() {
 }
 
 /// Two bookings, one of them cancelled, and one that has moved.
-fn healthy() -> TempDir {
+pub(crate) fn healthy() -> TempDir {
     let office = Townhall::open();
     office.book(clock(TUESDAY, 8, 0));
     office.cancel(office.book(clock(TUESDAY, 8, 10)));

@@ -153,6 +153,7 @@ pub(crate) fn plan(rules: &Rules) -> DayPlan {
         .map(|wave| PlannedWave {
             at: rules.waves[wave],
             cells: cells(&|cell| cell.wave == Some(wave)),
+            guard: None,
         })
         .filter(|wave| wave.cells.iter().any(|set| !set.is_empty()))
         .collect();
@@ -168,5 +169,6 @@ pub(crate) fn plan(rules: &Rules) -> DayPlan {
         waves,
         notice: rules.notice,
         useful_units: rules.useful_units,
+        guarded: false,
     }
 }

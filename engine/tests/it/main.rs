@@ -13,5 +13,8 @@ mod ledger;
 mod life;
 mod naive;
 mod notebook;
+mod room_lines;
+mod rooms;
+mod rooms_kept;
 mod support;
 mod threads;

@@ -69,6 +69,7 @@ pub(crate) fn town(offices: Vec<Office>) -> Catalogue {
             leika: vec![],
         }],
         offices,
+        rooms: Vec::new(),
     }
 }
 
@@ -193,6 +194,7 @@ impl Hall {
             channel,
             secret: secret.digest(),
             random,
+            pass: None,
         };
         self.engine.hold(now, &ask).map(|hold| HoldToken {
             id: hold.id,
@@ -213,6 +215,7 @@ impl Hall {
             person: erika(),
             request,
             idempotency_key: Some(request),
+            identities: Vec::new(),
         };
         self.engine
             .confirm(now, ask, move |outcome| drop(done.send(outcome)));

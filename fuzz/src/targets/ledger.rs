@@ -30,12 +30,13 @@ const ROWS_MAX: usize = 64;
 const DAMAGE_MAX: usize = 32;
 /// Errors that a check may list.
 const ERRORS_MAX: usize = 1_000;
-const TABLES: [&str; 8] = [
+const TABLES: [&str; 9] = [
     "ledger",
     "tail",
     "bookings",
     "persons",
     "quarantine",
+    "room_facts",
     "meta",
     "offices",
     "services",

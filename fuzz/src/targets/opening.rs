@@ -161,5 +161,6 @@ fn ask(start: UnixMillis, need: Need, channel: Channel) -> Ask {
         secret: Digest::default(),
         random: 0,
         deadline,
+        ticket: None,
     }
 }

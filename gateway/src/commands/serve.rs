@@ -28,12 +28,14 @@ use crate::keys::place::KeyFileError;
 use crate::keys::{self, Keys};
 use crate::limits;
 use crate::listener::{self, Places};
+use crate::proof_of_work::Challenges;
+use crate::rooms::Documents;
 use crate::router;
 use crate::service_keys::ServiceKeys;
 use crate::settings::Settings;
 use crate::texts;
 use crate::traffic::Traffic;
-use crate::{clock, clockwork};
+use crate::{beacon, clock, clockwork};
 
 /// Connections in the kernel's queue, as far as net.core.somaxconn lets it grow: everybody comes in
 /// the same second.
@@ -124,6 +126,8 @@ fn run(options: &Options) -> Result<(), StartError> {
     let recovered = engine.recover(now, stored)?;
     tell(&recovered, begin.elapsed());
 
+    let key = keys.ring().derive("proof of work");
+    let challenges = Challenges::new(engine.catalogue(), &key);
     let openapi = router::openapi();
     let app = Arc::new(App {
         availability: Availability::new(settings.availability.rendered_bytes_max),
@@ -132,6 +136,8 @@ fn run(options: &Options) -> Result<(), StartError> {
         limits: limits::Limits::new(&settings.limits),
         production: keeper.production(),
         service_keys,
+        rooms: Documents::new(settings.room.listeners_max),
+        challenges,
         keys,
         traffic: Traffic::default(),
         public_places: Places::new(settings.server.connections_max),
@@ -188,6 +194,12 @@ async fn until_stopped(app: AppState, recovered: &Recovered) -> Result<bool, Sta
         stopped.clone(),
     );
     let (public, admin) = (tokio::spawn(public), tokio::spawn(admin));
+    let beacons = std::thread::Builder::new()
+        .name("beacons".to_owned())
+        .spawn({
+            let (app, stopped) = (app.clone(), stopped.clone());
+            move || beacon::run(&app, &stopped)
+        })?;
     let clockwork = spawn_vital("clockwork", {
         let app = app.clone();
         move || clockwork::run(&app, &stopped)
@@ -200,6 +212,7 @@ async fn until_stopped(app: AppState, recovered: &Recovered) -> Result<bool, Sta
     let _ = stop.send(true);
     let drained = public.await.unwrap_or(false) && admin.await.unwrap_or(false);
     let _ = clockwork.join();
+    let _ = beacons.join();
     Ok(drained)
 }
 

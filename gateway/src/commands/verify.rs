@@ -23,10 +23,11 @@ pub fn verify(dir: &Path) -> ExitCode {
         println!("error: {error}");
     }
     println!(
-        "{} facts, {} live bookings, {} cancelled, {} errors",
+        "{} facts, {} live bookings, {} cancelled, {} waiting rooms, {} errors",
         findings.facts,
         findings.booked,
         findings.cancelled,
+        findings.rooms,
         findings.errors.len(),
     );
     ExitCode::from(u8::from(!findings.errors.is_empty()))

@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use morgenruh_engine::rules::day::{BookingRefusal, HoldUse};
 use morgenruh_engine::rules::ids::{Digest, HoldToken, ReservationId, Secret};
 use morgenruh_engine::rules::need::Services;
+use morgenruh_engine::rules::record::Person;
 use morgenruh_engine::shell::engine::{Booking, ChangeError, ConfirmAsk, ConfirmError};
 use morgenruh_engine::shell::ledger::{Durable, Receipt};
 use morgenruh_wire::{BookingRequest, MoveRequest};
@@ -22,6 +23,7 @@ use crate::clock;
 use crate::contact;
 use crate::extract::{Json, Segment, bearer};
 use crate::idempotency::Turn;
+use crate::identity;
 use crate::invitation::invitation;
 use crate::needs;
 use crate::problem::{ApiError, Kind};
@@ -60,7 +62,7 @@ impl IntoResponse for Acknowledged {
         (status = 201, body = morgenruh_wire::Booking),
         (status = 404, description = "hold-unknown",
          body = morgenruh_wire::Problem, content_type = "application/problem+json"),
-        (status = 409, description = "hold-expired, hold-used",
+        (status = 409, description = "hold-expired, hold-used, booked-before",
          body = morgenruh_wire::Problem, content_type = "application/problem+json"),
         (status = 422, body = morgenruh_wire::Problem, content_type = "application/problem+json"),
         (status = 429, description = "rate-limited: come back after Retry-After",
@@ -99,11 +101,13 @@ pub(crate) async fn confirm(
     // From here the engine recognises a repetition by itself, even if this client goes away.
     app.idempotency.ask_again(key);
 
+    let identities = identities(&app, &token, &person, &services);
     let ask = ConfirmAsk {
         token,
         person,
         request,
         idempotency_key: key,
+        identities,
     };
     let outcome = settled(&app, |done| app.engine.confirm(now, ask, done)).await;
     let outcome = outcome.and_then(|outcome| outcome.map_err(not_confirmed));
@@ -124,9 +128,24 @@ pub(crate) async fn confirm(
     Ok(Acknowledged::with(receipt, answer))
 }
 
+/// What recognises the person in the waiting room that the hold came from.
+fn identities(app: &App, token: &HoldToken, person: &Person, services: &Services) -> Vec<Digest> {
+    let ticket = app.engine.ticket_of(token.id);
+    let room = ticket.and_then(|ticket| app.engine.rooms().get(ticket.room));
+    let Some(room) = room else {
+        return Vec::new();
+    };
+    let key = room.decide(|room| room.identity_key());
+    identity::identities(&key.0, room.id.to_bits(), person, services)
+}
+
 fn not_confirmed(error: ConfirmError) -> ApiError {
     match error {
         ConfirmError::Hold(reason) => unusable(reason).at("hold"),
+        ConfirmError::BookedBefore => ApiError::new(
+            Kind::BookedBefore,
+            "With this address or number there is a booking for the same service already.",
+        ),
         ConfirmError::LedgerAway => ledger_away("Your hold is kept; try again in a moment."),
     }
 }
@@ -294,7 +313,7 @@ fn find(app: &App, id: &str, headers: &HeaderMap) -> Result<Booking, ApiError> {
 }
 
 /// Waits for the ledger's word, for as long as the settings allow.
-async fn settled<T: Send + 'static>(
+pub(crate) async fn settled<T: Send + 'static>(
     app: &App,
     ask: impl FnOnce(Box<dyn FnOnce(T) + Send>),
 ) -> Result<T, ApiError> {

@@ -133,7 +133,7 @@ fn id(catalogue: &Catalogue, service: ServiceIndex) -> String {
     catalogue.service(service).id.clone()
 }
 
-fn text(text: &rules::Text) -> Text {
+pub(crate) fn text(text: &rules::Text) -> Text {
     Text {
         de: text.de.clone(),
         en: text.en.clone(),

@@ -8,13 +8,16 @@ use morgenruh_engine::rules::catalogue::{Channel, OfficeIndex};
 use morgenruh_engine::rules::day::{ExtendRefusal, HoldRefusal, HoldUse, HoldView};
 use morgenruh_engine::rules::ids::{Digest, HoldToken, Secret};
 use morgenruh_engine::rules::need::Need;
+use morgenruh_engine::rules::room::RoomId;
+use morgenruh_engine::rules::room::state::PassUse;
 use morgenruh_engine::rules::time::UnixMillis;
-use morgenruh_engine::shell::engine::{HoldAsk, HoldError};
+use morgenruh_engine::shell::engine::{HoldAsk, HoldError, PassInHand};
 use morgenruh_wire::{Hold, HoldRequest};
 
 use crate::app::{App, AppState};
 use crate::clock;
 use crate::extract::{Json, Segment, bearer};
+use crate::handlers::rooms::passes;
 use crate::idempotency::Turn;
 use crate::needs;
 use crate::problem::{ApiError, Kind};
@@ -35,6 +38,8 @@ const EARLIEST_TRIES_MAX: usize = 64;
     request_body = HoldRequest,
     responses(
         (status = 201, body = Hold),
+        (status = 403, description = "pass-required, pass-invalid, pass-ended",
+         body = morgenruh_wire::Problem, content_type = "application/problem+json"),
         (status = 409, description = "slot-taken (with alternatives), not-released, nothing-free",
          body = morgenruh_wire::Problem, content_type = "application/problem+json"),
         (status = 422, body = morgenruh_wire::Problem, content_type = "application/problem+json"),
@@ -93,6 +98,7 @@ fn hold(
 ) -> Result<Hold, ApiError> {
     let asked = needs::services(app.catalogue(), &request.services)?;
     let secret = secret()?;
+    let pass = passes::in_hand(app, request.pass.as_deref())?;
     if request.earliest {
         if request.office.is_some() || request.start.is_some() {
             let detail = "With earliest, name offices and windows instead of office and start.";
@@ -104,7 +110,7 @@ fn hold(
             .as_ref()
             .map(|ids| ids.iter().map(String::as_str));
         let offices = needs::at_offices(app.catalogue(), caller, named, &asked)?;
-        return earliest(app, now, caller, &offices, &windows, secret);
+        return earliest(app, now, caller, &offices, &windows, secret, pass);
     }
     let (Some(office), Some(start)) = (&request.office, &request.start) else {
         let detail = "Name office and start, or set earliest.";
@@ -120,7 +126,7 @@ fn hold(
         let detail = "A start is written like 2026-11-24T08:15:00+01:00.";
         ApiError::new(Kind::InvalidRequest, detail).at("start")
     })?;
-    let held = hold_at(app, now, caller, office, need, start, secret);
+    let held = hold_at(app, now, caller, office, need, start, secret, pass);
     held.map_err(|error| refusal(app, now, caller, office, &need, start, error))
 }
 
@@ -132,6 +138,7 @@ fn hold_at(
     need: Need,
     start: UnixMillis,
     secret: Secret,
+    pass: Option<PassInHand>,
 ) -> Result<Hold, HoldError> {
     let random = getrandom::u64().map_err(|_| HoldError::Overloaded)?;
     let channel = caller.channel;
@@ -142,6 +149,7 @@ fn hold_at(
         channel,
         secret: secret.digest(),
         random,
+        pass,
     };
     let view = app.engine.hold(now, &ask)?;
     let token = HoldToken {
@@ -188,30 +196,38 @@ fn earliest(
     offices: &[(OfficeIndex, Need)],
     windows: &search::Windows,
     secret: Secret,
+    pass: Option<PassInHand>,
 ) -> Result<Hold, ApiError> {
     let nothing = || ApiError::new(Kind::NothingFree, "Widen the search, or try again later.");
+    let none =
+        |guarded: Option<RoomId>| guarded.map_or_else(nothing, |room| pass_required(app, room));
     let catalogue = app.catalogue();
     let last = offices
         .iter()
         .map(|(office, _)| app.engine.horizon(now, catalogue.office(*office)));
     let last = last.max().ok_or_else(nothing)?;
-    let mut tries = 0;
+    let (mut tries, mut guarded) = (0, None);
     for date in app.engine.date_of(now).series(jiff::Span::new().days(1)) {
         if date > last {
-            return Err(nothing());
+            return Err(none(guarded));
         }
         for (start, office, need) in search::candidates(app, now, caller, offices, windows, date) {
-            match hold_at(app, now, caller, office, need, start, secret) {
+            match hold_at(app, now, caller, office, need, start, secret, pass) {
                 Ok(hold) => return Ok(hold),
                 Err(HoldError::Overloaded) => return Err(overloaded()),
+                Err(HoldError::Pass(reason)) => return Err(no_pass(reason)),
+                Err(HoldError::Refused(HoldRefusal::PassRequired { room })) => {
+                    guarded = Some(room);
+                    tries += 1;
+                }
                 Err(_) => tries += 1,
             }
             if tries >= EARLIEST_TRIES_MAX {
-                return Err(nothing());
+                return Err(none(guarded));
             }
         }
     }
-    Err(nothing())
+    Err(none(guarded))
 }
 
 fn overloaded() -> ApiError {
@@ -237,6 +253,7 @@ fn refusal(
             let detail = format!("The last bookable day is {last}.");
             return ApiError::new(Kind::BeyondHorizon, detail).at("start");
         }
+        HoldError::Pass(reason) => return no_pass(reason),
         HoldError::Refused(refused) => refused,
     };
     match refused {
@@ -258,11 +275,31 @@ fn refusal(
             let detail = format!("They are released at {}.", texts::time(zone, until));
             ApiError::new(Kind::NotReleased, detail).at("start")
         }
+        HoldRefusal::PassRequired { room } => pass_required(app, room),
         HoldRefusal::Taken => {
             let others = search::alternatives(app, now, caller, office, need, start);
             ApiError::new(Kind::SlotTaken, "Choose another one.").or_else_at(others)
         }
         HoldRefusal::Full => ApiError::new(Kind::NothingFree, "Choose another day."),
+    }
+}
+
+fn pass_required(app: &App, room: RoomId) -> ApiError {
+    let detail = "These seats are for those whose turn has come in the waiting room.";
+    let room = app.engine.rooms().get(room);
+    let error = ApiError::new(Kind::PassRequired, detail).at("pass");
+    match room {
+        Some(room) => error.in_room(room.name.clone()),
+        None => error,
+    }
+}
+
+fn no_pass(reason: PassUse) -> ApiError {
+    match reason {
+        PassUse::HoldsMax => ApiError::new(Kind::HoldsMax, "Release what you hold first."),
+        PassUse::Ended | PassUse::Over(_) => {
+            ApiError::new(Kind::PassEnded, "Exchange your ticket again.").at("pass")
+        }
     }
 }
 

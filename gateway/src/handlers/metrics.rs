@@ -25,6 +25,7 @@ pub(crate) async fn metrics(State(app): State<AppState>) -> Response {
     service(&mut registry, &app);
     limits(&mut registry, &app);
     ledger(&mut registry, &app);
+    rooms(&mut registry, &app);
     if let Some(production) = &app.production {
         store(&mut registry, production.backlog());
     }
@@ -81,6 +82,41 @@ fn limits(registry: &mut Registry, app: &App) {
         "Networks and passes that each limit has room for",
         app.settings.limits.keys_max as u64,
     );
+}
+
+/// Of each room that is not long over, by its id.
+fn rooms(registry: &mut Registry, app: &App) {
+    type ByRoom = Family<[(&'static str, String); 1], Gauge>;
+    let [tickets, serving, passes, awaited, booked, missed, seats]: [ByRoom; 7] =
+        Default::default();
+    for shard in app.engine.rooms().all() {
+        let label = [("room", shard.name.clone())];
+        let set = |family: &ByRoom, value: u64| {
+            let value = i64::try_from(value).unwrap_or(i64::MAX);
+            family.get_or_create(&label).set(value);
+        };
+        shard.decide(|room| {
+            let counts = room.counts();
+            set(&tickets, room.given().into());
+            set(&serving, room.serving().into());
+            set(&passes, room.passes() as u64);
+            set(&awaited, room.awaited() as u64);
+            set(&booked, counts.booked.into());
+            set(&missed, counts.missed.into());
+            set(&seats, room.stock().seats.into());
+        });
+    }
+    registry.register(
+        "room_tickets",
+        "Tickets that a waiting room has given",
+        tickets,
+    );
+    registry.register("room_serving", "Places that were called", serving);
+    registry.register("room_passes", "Passes that are live", passes);
+    registry.register("room_awaited", "Called places that are waited for", awaited);
+    registry.register("room_booked", "Tickets that became bookings", booked);
+    registry.register("room_missed", "Called places that nobody came for", missed);
+    registry.register("room_seats_free", "Free seats of the shortest visit", seats);
 }
 
 fn ledger(registry: &mut Registry, app: &App) {

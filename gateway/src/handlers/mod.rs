@@ -7,4 +7,5 @@ pub(crate) mod documentation;
 pub(crate) mod health;
 pub(crate) mod holds;
 pub(crate) mod metrics;
+pub(crate) mod rooms;
 pub(crate) mod start_page;

@@ -4,23 +4,28 @@ use std::path::PathBuf;
 
 use morgenruh_engine::rules::catalogue::reader::Layers;
 
-use super::kinds::path;
+use super::kinds::{path, size};
 use super::{Keys, quote_path};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Room {
     /// `None`: it lies in the folder of the data.
     pub keys_file: Option<PathBuf>,
+    pub listeners_max: usize,
 }
 
 impl Room {
     pub(super) fn read(layers: &Layers<'_, '_>) -> Room {
         Room {
             keys_file: path(layers, "keys_file"),
+            listeners_max: size(layers, "listeners_max", 0, 1_000_000),
         }
     }
 
     pub(super) fn keys(&self) -> Keys {
-        vec![("keys_file", quote_path(&self.keys_file))]
+        vec![
+            ("keys_file", quote_path(&self.keys_file)),
+            ("listeners_max", self.listeners_max.to_string()),
+        ]
     }
 }

@@ -148,7 +148,7 @@ impl Home {
             .split_whitespace()
             .filter_map(|word| word.parse().ok())
             .collect();
-        let [facts, live, cancelled, 0] = numbers[..] else {
+        let [facts, live, cancelled, _rooms, 0] = numbers[..] else {
             panic!("{text}")
         };
         Counts {

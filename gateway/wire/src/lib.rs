@@ -165,6 +165,9 @@ pub struct HoldRequest {
     pub offices: Option<Vec<String>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub windows: Option<Vec<Window>>,
+    /// The `pass` of a waiting room, where seats are released through one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pass: Option<String>,
 }
 
 /// Times of the week that suit the citizen.
@@ -252,6 +255,119 @@ pub struct MoveRequest {
     pub hold: String,
 }
 
+/// `GET /api/v1/rooms`.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Rooms {
+    /// Earliest release first.
+    pub rooms: Vec<Room>,
+}
+
+/// A waiting room, as everybody sees it. The same for everybody, so any cache may keep it for a
+/// second.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq, ToSchema)]
+pub struct Room {
+    #[schema(example = "buergerbuero-2026-12-24")]
+    pub id: String,
+    pub name: Text,
+    /// `scheduled`, `gathering`, `drawing`, `serving`, `paused`, `sold_out` or `closed`.
+    pub phase: String,
+    /// From when on tickets are given.
+    pub opens_at: String,
+    /// All tickets taken until then are drawn.
+    pub release_at: String,
+    pub closes_at: String,
+    /// Where seats are released.
+    pub offices: Vec<String>,
+    /// The days that are released.
+    pub dates: Vec<String>,
+    /// Tickets that were given.
+    pub tickets: u32,
+    /// Places up to this one were called.
+    pub serving: u32,
+    /// Free seats of the shortest visit, and seats that are reserved and can fall back.
+    pub seats_free: u32,
+    pub seats_held: u32,
+    /// SHA-256 of the draw's secret followed by `rules`, as lowercase hexadecimal digits.
+    pub commitment: String,
+    /// What the secret is committed together with, word for word.
+    pub rules: String,
+    /// What is drawn, from the moment on at which it cannot change any more.
+    pub draw: Option<RoomDraw>,
+    /// Whether joining needs a proof of work: see `/rooms/{id}/challenge`.
+    pub proof_of_work: bool,
+    /// When to ask for this document again, in milliseconds.
+    pub poll_after_ms: u32,
+}
+
+/// The outcome of a draw, as far as everybody needs it.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq, ToSchema)]
+pub struct RoomDraw {
+    /// Tickets that took part; places behind are in the order of arrival.
+    pub tickets: u32,
+    pub root: String,
+    /// Once the draw is made.
+    pub seed: Option<String>,
+}
+
+/// `POST /api/v1/rooms/{id}/tickets`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TicketRequest {
+    /// The solution of a challenge, in the ALTCHA format, where the room asks for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proof_of_work: Option<String>,
+}
+
+/// A place in a waiting room.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq, ToSchema)]
+pub struct Ticket {
+    pub room: String,
+    /// The how manieth ticket of the room it is. Not its place: that is drawn.
+    pub number: u32,
+    /// The right to this place, on every device that has it.
+    pub ticket: String,
+}
+
+/// `GET /api/v1/rooms/{id}/place`.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq, ToSchema)]
+pub struct Place {
+    pub number: u32,
+    /// The phase of the room.
+    pub phase: String,
+    /// `gathering`, `in_line`, `called`, `inside`, `booked`, `left`, `used_up` or `over`.
+    pub standing: String,
+    /// Counted from 1, once tickets are drawn.
+    pub position: Option<u32>,
+    /// People who are called before.
+    pub ahead: Option<u32>,
+    /// In about how many seconds the place is called.
+    pub eta: Option<Eta>,
+    /// Called: the ticket is waited for until then. Inside: the pass ends then.
+    pub until: Option<String>,
+    /// How likely it is that something is left: `likely`, `possible`, `unlikely` or `gone`.
+    pub chance: String,
+    /// When to ask again, in milliseconds.
+    pub poll_after_ms: u32,
+}
+
+/// A range, in seconds.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq, ToSchema)]
+pub struct Eta {
+    pub least_s: u32,
+    pub most_s: u32,
+}
+
+/// `POST /api/v1/rooms/{id}/passes`.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq, ToSchema)]
+pub struct Pass {
+    /// Goes into `pass` of `POST /holds`.
+    pub pass: String,
+    /// Until then a hold must begin.
+    pub expires_at: String,
+    /// The how manieth pass of this ticket.
+    pub turn: u8,
+}
+
 /// Every error: RFC 9457 `application/problem+json`.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Problem {
@@ -268,6 +384,12 @@ pub struct Problem {
     /// With `slot-taken`: the nearest starts that were free a moment ago.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub alternatives: Vec<Alternative>,
+    /// With `pass-required`: the waiting room whose pass is needed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub room: Option<String>,
+    /// With `not-your-turn`: where the ticket stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<Place>,
 }
 
 /// A start near the one that was asked for.

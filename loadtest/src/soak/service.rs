@@ -197,6 +197,9 @@ impl Counts {
         let (cancelled, "cancelled") = parts.next()?? else {
             return None;
         };
+        let (_, "waiting rooms") = parts.next()?? else {
+            return None;
+        };
         let (errors, "errors") = parts.next()?? else {
             return None;
         };
@@ -221,7 +224,8 @@ mod tests {
 
     #[test]
     fn what_verify_counts_is_read() {
-        let text = "error: a seat\n12 facts, 3 live bookings, 4 cancelled, 1 errors\n";
+        let text = "error: a seat\n\
+                    12 facts, 3 live bookings, 4 cancelled, 0 waiting rooms, 1 errors\n";
         let counts = Counts::read(text).unwrap();
         assert_eq!((counts.live, counts.cancelled, counts.errors), (3, 4, 1));
         assert!(Counts::read("the data cannot be read").is_none());

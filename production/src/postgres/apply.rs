@@ -6,6 +6,7 @@
 use morgenruh_engine::rules::ids::{Digest, ReservationId};
 use morgenruh_engine::rules::need::Services;
 use morgenruh_engine::rules::record::{Confirmed, Fact, Position};
+use morgenruh_engine::rules::room::TicketId;
 use morgenruh_engine::rules::time::UnixMillis;
 use morgenruh_engine::shell::drain::Placed;
 use morgenruh_engine::shell::record_text;
@@ -15,6 +16,7 @@ use super::batch::{Change, collapse};
 use super::copy::RowsOut;
 use super::fault::Fault;
 use super::link::Session;
+use super::rooms;
 use super::values::{Day, Instant, channel_name, number};
 
 const ADVANCE: &str = include_str!("sql/advance.sql");
@@ -55,6 +57,7 @@ pub(super) fn apply(session: &mut Session, records: &[Placed]) -> Result<(), Fau
     let changes = collapse(records)?;
     advance(session, records)?;
     session.copy_in(COPY_FACTS, facts(records))?;
+    rooms::apply(session, records)?;
     let those = |wanted: fn(&Change<'_>) -> bool| -> Vec<&Change<'_>> {
         changes.iter().filter(|change| wanted(change)).collect()
     };
@@ -113,20 +116,21 @@ fn advance(session: &mut Session, records: &[Placed]) -> Result<(), Fault> {
 }
 
 fn facts(records: &[Placed]) -> bytes::Bytes {
-    let mut rows = RowsOut::new(10);
+    let mut rows = RowsOut::new(11);
     for Placed { position, record } in records {
         let row = FactRow::of(&record.fact);
         rows.row()
             .big(number(*position))
             .instant(record.at)
             .text(record.fact.name())
-            .bytes(&record.fact.id().to_bytes())
+            .or_null(record.fact.reservation(), |it, id| it.bytes(&id.to_bytes()))
             .or_null(row.successor, |it, id| it.bytes(&id.to_bytes()))
             .or_null(row.booking, |it, id| it.bytes(&id.to_bytes()))
             .or_null(row.channel, |it, channel| it.text(channel))
             .or_null(row.services, |it, services| it.text(&services.to_string()))
             .or_null(row.secret, |it, secret| it.bytes(&secret.0))
-            .or_null(row.deadline, RowsOut::instant);
+            .or_null(row.deadline, RowsOut::instant)
+            .or_null(row.ticket, |it, ticket| it.bytes(&ticket.to_bytes()));
     }
     rows.finish()
 }
@@ -140,6 +144,7 @@ struct FactRow {
     services: Option<Services>,
     secret: Option<Digest>,
     deadline: Option<UnixMillis>,
+    ticket: Option<TicketId>,
 }
 
 impl FactRow {
@@ -151,19 +156,21 @@ impl FactRow {
                 channel,
                 secret,
                 deadline,
+                ticket,
                 ..
             } => FactRow {
                 channel: Some(channel_name(*channel)),
                 services: Some(*services),
                 secret: Some(*secret),
                 deadline: Some(*deadline),
+                ticket: *ticket,
                 ..none
             },
             Fact::Extended { deadline, .. } | Fact::Stretched { deadline, .. } => FactRow {
                 deadline: Some(*deadline),
                 ..none
             },
-            Fact::Released { .. } | Fact::Expired { .. } => none,
+            Fact::Released { .. } | Fact::Expired { .. } | Fact::Room { .. } => none,
             Fact::Booked(booked) => FactRow::confirmed(&booked.confirmed),
             Fact::Cancelled { origin, .. } => FactRow {
                 booking: Some(*origin),

@@ -177,6 +177,10 @@ impl<'a> RowIn<'a> {
             .transpose()
     }
 
+    pub(super) fn int(&mut self) -> Result<i32, Fault> {
+        self.exactly().map(i32::from_be_bytes)
+    }
+
     pub(super) fn big(&mut self) -> Result<i64, Fault> {
         self.exactly().map(i64::from_be_bytes)
     }

@@ -3,12 +3,14 @@
 use morgenruh_engine::rules::day::{HoldTerms, Reservation, State};
 use morgenruh_engine::rules::ids::{Digest, ReservationId};
 use morgenruh_engine::rules::record::{Contract, Position};
+use morgenruh_engine::rules::room::TicketId;
 use morgenruh_engine::rules::time::UnixMillis;
 use morgenruh_engine::shell::stored::{HOLD_LIFE_MAX, HoldFact, Remembered, RememberedKey};
 
 use super::copy::{RowIn, timestamp};
 use super::fault::Fault;
 use super::link::Session;
+use super::rooms;
 use super::values::{channel, position};
 
 /// Bookings between two reports of progress.
@@ -18,11 +20,11 @@ const EPOCH_DAYS: i64 = 10_957;
 const DAY_MS: i64 = 86_400_000;
 
 const BOOKING_FIELDS: i16 = 12;
-const FACT_FIELDS: i16 = 8;
+const FACT_FIELDS: i16 = 9;
 
-/// The bookings that still matter, and the newest facts about holds. `written` is the time of the
-/// newest fact, `now` that of the clock: the earlier of both decides, so that a clock that is ahead
-/// hides no booking. Two days back covers yesterday in every time zone.
+/// The bookings and rooms that still matter, and the newest facts about holds. `written` is the
+/// time of the newest fact, `now` that of the clock: the earlier of both decides, so that a clock
+/// that is ahead hides no booking. Two days back covers yesterday in every time zone.
 pub(super) fn load(
     session: &mut Session,
     now: UnixMillis,
@@ -51,8 +53,10 @@ pub(super) fn load(
 
     let oldest = UnixMillis(now.0.saturating_sub(HOLD_LIFE_MAX.0));
     let facts = format!(
-        "COPY (SELECT at, fact, reservation, successor, channel, services, secret, deadline
+        "COPY (SELECT at, fact, reservation, successor, channel, services, secret, deadline,
+                      ticket
                  FROM facts WHERE at >= timestamptz '2000-01-01 00:00Z' + {} * interval '1 us'
+                              AND fact <> 'room'
                 ORDER BY position) TO STDOUT (FORMAT binary)",
         timestamp(oldest)
     );
@@ -62,6 +66,7 @@ pub(super) fn load(
         }
         Ok(())
     })?;
+    remembered.room_facts = rooms::load(session, today)?;
     Ok(remembered)
 }
 
@@ -91,6 +96,7 @@ fn read_booking(mut row: RowIn<'_>, into: &mut Remembered) -> Result<(), Fault> 
         services,
         channel,
         secret,
+        ticket: None,
         state: if is_cancelled {
             State::Cancelled(contract, position)
         } else {
@@ -119,6 +125,7 @@ fn hold_fact(mut row: RowIn<'_>) -> Result<(UnixMillis, HoldFact), Fault> {
                 services,
                 channel,
                 secret,
+                ticket: row.exactly_or_null()?.map(TicketId::from_bytes),
                 state: State::Held(terms),
             };
             HoldFact::Made(hold, terms)

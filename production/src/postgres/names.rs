@@ -20,6 +20,7 @@ pub(super) fn write(session: &mut Session, catalogue: &Catalogue) -> Result<(), 
         departments,
         services,
         offices,
+        rooms: _,
     } = catalogue;
     for (key, value) in [
         ("city", &city.id),

@@ -151,6 +151,7 @@ impl<M: Mode> Life<M> {
             channel: Channel::Public,
             secret: secret.digest(),
             random: self.asked,
+            pass: None,
         };
         let held = self.both([(); 2], |hall, ()| hall.engine.hold(self.now, &ask));
         let tokens = held.map(|holds| {

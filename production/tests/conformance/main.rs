@@ -10,6 +10,7 @@ mod lives;
 mod mode;
 mod moving;
 mod place;
+mod rooms;
 mod servers;
 mod service;
 mod starting;

@@ -59,6 +59,7 @@ fn confirm(hall: &Hall, token: HoldToken, number: usize) {
         person: person(number),
         request,
         idempotency_key: (number % 3 != 1).then_some(request),
+        identities: Vec::new(),
     };
     let done = move |outcome| drop(done.send(outcome));
     hall.engine.confirm(LATER, ask, done);
@@ -114,7 +115,7 @@ fn sorted(stored: &Stored) -> (Vec<String>, String, Vec<String>) {
     (bookings, format!("{:?}", stored.holds), keys)
 }
 
-fn start_move(source: &Embedded, place: &Place) -> Result<u64, MigrateError> {
+pub(crate) fn start_move(source: &Embedded, place: &Place) -> Result<u64, MigrateError> {
     let catalogue = place.named(kleinheim());
     let (from, data) = (source.data.path(), place.data.path());
     wait_for_locks();
@@ -186,7 +187,11 @@ fn assert_facts(place: &Place, facts: &[Placed]) {
             Fact::Moved { to, .. } => hex(to.id.to_bytes()),
             _ => String::new(),
         };
-        let (name, id) = (record.fact.name(), hex(record.fact.id().to_bytes()));
+        let (name, id) = (
+            record.fact.name(),
+            record.fact.reservation().map(|id| hex(id.to_bytes())),
+        );
+        let id = id.unwrap_or_default();
         format!("{}|{}|{name}|{id}|{successor}", position.0, record.at.0)
     };
     let lines: Vec<String> = facts.iter().map(line).collect();

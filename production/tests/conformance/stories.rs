@@ -39,6 +39,7 @@ macro_rules! in_every_mode {
         })*
     };
 }
+pub(crate) use in_every_mode;
 
 in_every_mode!(
     everything_acknowledged_is_there_after_a_restart,

@@ -4,10 +4,12 @@ use std::time::{Duration, Instant};
 
 use morgenruh_engine::rules::ids::ReservationId;
 use morgenruh_engine::rules::record::{Booked, Fact, Position};
-use morgenruh_engine::rules::time::{Millis, UnixMillis};
+use morgenruh_engine::rules::room::RoomId;
+use morgenruh_engine::rules::room::fact::RoomFact;
+use morgenruh_engine::rules::time::{DayNumber, Millis, UnixMillis};
 use morgenruh_engine::shell::drain::{Placed, Store, StoreError};
 
-use crate::history::{History, Town};
+use crate::history::{History, TODAY, Town, in_room};
 use crate::server::Server;
 
 const TOWN: Town = Town {
@@ -222,6 +224,63 @@ fn whatever_is_forbidden_can_be_put_aside() {
         .sql("SELECT position, fact FROM facts WHERE position <= 2 ORDER BY position");
     assert_eq!(facts, "1|expired\n2|booked");
     assert_eq!(server.postgres.sql("SELECT count(*) FROM facts"), "4");
+}
+
+/// Who booked is known until the room ends, whether both come in one transaction or not, and not of
+/// what is booked with a pass later; other rooms are not touched.
+#[test]
+fn who_booked_is_forgotten_at_the_end_of_the_room() {
+    for batch_max in [1, 3, 100] {
+        let server = Server::start();
+        let mut store = server.store();
+        let mut history = History::new(8, TOWN);
+        let mut facts = history.room(1, 3);
+        let mut open = history.room(2, 4);
+        open.pop();
+        facts.extend(open);
+        for batch in facts.chunks(batch_max) {
+            store.apply(batch).unwrap();
+        }
+        let known = "SELECT room, count(*), count(*) FILTER (WHERE fact ? 'identities')
+                       FROM room_facts WHERE event = 'spent' GROUP BY room ORDER BY room";
+        assert_eq!(server.postgres.sql(known), "1|3|0\n2|4|4");
+        // The end stands before them in the ledger.
+        let mut again = history.room(1, 2);
+        again.pop();
+        for (place, mut fact) in again.into_iter().enumerate() {
+            fact.position = Position(1 + (facts.len() + place) as u64);
+            store.apply(&[fact]).unwrap();
+        }
+        assert_eq!(server.postgres.sql(known), "1|5|0\n2|4|4");
+        let rooms = "SELECT room, drawn, booked, ended_by FROM rooms ORDER BY room";
+        let rooms = server.postgres.sql(rooms);
+        assert_eq!(rooms, "1|3|5|sold_out\n2|5|4|");
+    }
+}
+
+/// A text that PostgreSQL cannot keep: the fact is put aside, and the room's next ones follow.
+#[test]
+fn a_fact_of_a_room_can_be_put_aside() {
+    let server = Server::start();
+    let mut store = server.store();
+    let mut history = History::new(9, TOWN);
+    let room = RoomId {
+        number: 1,
+        day: DayNumber(TODAY),
+    };
+    let paused = RoomFact::Paused {
+        by: "anna".into(),
+        reason: "\0".into(),
+    };
+    let paused = history.place(in_room(room, paused));
+    let Err(StoreError::Forbidden(reason)) = store.apply(std::slice::from_ref(&paused)) else {
+        panic!("it was applied");
+    };
+    assert_eq!(store.quarantine(&paused, &reason), Ok(1));
+    store.apply(&history.room(1, 1)).unwrap();
+    let kept = "SELECT count(*), count(reservation), count(ticket) FROM facts;
+                SELECT count(*) FROM room_facts; SELECT position FROM quarantine";
+    assert_eq!(server.postgres.sql(kept), "11|2|1\n9\n1");
 }
 
 /// Nobody has gathered statistics of young tables. Each change finds its row by its id all the

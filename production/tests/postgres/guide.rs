@@ -7,6 +7,8 @@ use crate::server::Server;
 use crate::town;
 
 const GUIDE: &str = include_str!("../../../docs/STORE.md");
+/// How the secrets of rooms begin.
+const SECRET: &str = "5e5e5e5e";
 const TOWN: Town = Town {
     offices: 3,
     days: 4,
@@ -17,7 +19,12 @@ fn filled() -> Server {
     let server = Server::start();
     let mut store = server.store();
     store.name_numbers(&town::catalogue(TOWN)).unwrap();
-    store.apply(&History::new(7, TOWN).facts(600)).unwrap();
+    let mut history = History::new(7, TOWN);
+    store.apply(&history.facts(600)).unwrap();
+    store.apply(&history.room(1, 5)).unwrap();
+    let mut open = history.room(2, 3);
+    open.pop();
+    store.apply(&open).unwrap();
     server
 }
 
@@ -74,10 +81,10 @@ fn every_question_has_an_answer() {
         assert!(answer.lines().count() > 1, "{question}{answer}");
         questions += 1;
     }
-    assert_eq!(questions, 5);
+    assert_eq!(questions, 6);
 }
 
-/// Whoever may read the views and these tables cannot read who comes.
+/// Whoever may read the views and these tables cannot read who comes, nor what a draw follows from.
 #[test]
 fn who_evaluates_sees_no_personal_data() {
     let server = filled();
@@ -95,11 +102,15 @@ fn who_evaluates_sees_no_personal_data() {
         let rows = server.postgres.sql_as_superuser(&question);
         assert!(!rows.is_empty(), "{table}");
         assert!(
-            !rows.contains("example.org") && !rows.contains("Zoë"),
+            !rows.contains("example.org") && !rows.contains("Zoë") && !rows.contains(SECRET),
             "{table}"
         );
     }
-    assert!(!granted.contains("persons") && !granted.contains("quarantine"));
+    for withheld in ["persons", "quarantine", "room_facts"] {
+        assert!(!granted.contains(withheld));
+    }
+    let secrets = format!("SELECT count(*) FROM room_facts WHERE fact::text LIKE '%{SECRET}%'");
+    assert_eq!(server.postgres.sql(&secrets), "2");
 }
 
 /// The views say of every hold how it ended, and of every booking what its facts say.
@@ -127,6 +138,18 @@ fn views_and_facts_agree() {
         (
             "SELECT count(DISTINCT booking) FROM booking_services",
             "SELECT count(*) FROM appointments",
+        ),
+        (
+            "SELECT sum(booked) FROM rooms",
+            "SELECT count(*) FROM room_facts JOIN facts USING (position) JOIN facts AS held
+                ON held.reservation = facts.booking AND held.fact = 'held'
+              WHERE event = 'spent' AND facts.fact = 'booked'
+                AND ticket_room(held.ticket) = room AND ticket_day(held.ticket) = day
+                AND ticket_number(held.ticket) = (room_facts.fact ->> 'seq')::bigint",
+        ),
+        (
+            "SELECT count(*) FROM room_facts WHERE event <> 'spent'",
+            "SELECT count(*) FROM facts WHERE fact = 'room'",
         ),
         (
             "SELECT count(*) FROM bookings",

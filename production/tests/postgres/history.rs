@@ -9,6 +9,9 @@ use morgenruh_engine::rules::need::Services;
 use morgenruh_engine::rules::record::{
     Booked, Confirmed, Contract, Fact, Person, Position, Record,
 };
+use morgenruh_engine::rules::room::draw::DrawSecret;
+use morgenruh_engine::rules::room::fact::{Ending, IdentityKey, RoomFact};
+use morgenruh_engine::rules::room::{RoomId, TicketId};
 use morgenruh_engine::rules::time::{DayNumber, Millis, UnixMillis};
 use morgenruh_engine::shell::drain::Placed;
 
@@ -34,6 +37,8 @@ pub(crate) struct History {
     /// Counters that are taken, by office, day and unit.
     taken: HashMap<(u16, u16, u16), u64>,
     slots: HashMap<DayKey, u16>,
+    /// Of the next hold.
+    ticket: Option<TicketId>,
 }
 
 /// How many seats there are.
@@ -51,6 +56,7 @@ struct Hold {
     channel: Channel,
     secret: Digest,
     deadline: UnixMillis,
+    ticket: Option<TicketId>,
 }
 
 impl History {
@@ -64,6 +70,7 @@ impl History {
             bookings: Vec::new(),
             taken: HashMap::new(),
             slots: HashMap::new(),
+            ticket: None,
         }
     }
 
@@ -112,6 +119,48 @@ impl History {
         [held, self.confirm(hold)]
     }
 
+    /// Everything that happens in a room of today, with as many bookings.
+    pub(crate) fn room(&mut self, number: u16, bookings: u32) -> Vec<Placed> {
+        let day = DayNumber(TODAY);
+        let room = RoomId { number, day };
+        let secret = DrawSecret([0x5e; 32]);
+        let (by, reason) = ("anna".to_owned(), "Feueralarm".to_owned());
+        let rules = "Wer um 6:30 Uhr da ist, nimmt teil. 🎟\n".to_owned();
+        let expires_at = self.now.0 + 600_000;
+        let happened = [
+            RoomFact::Announced {
+                secret,
+                identity_key: IdentityKey([0x1d; 32]),
+                rules,
+            },
+            RoomFact::Reserved {
+                upto: 1 + bookings,
+                given: 0,
+            },
+            RoomFact::Drawn {
+                tickets: 1 + bookings,
+                beacon: None,
+            },
+            RoomFact::Called { upto: 1 + bookings },
+            RoomFact::Paused { by, reason },
+        ];
+        let mut facts: Vec<Fact> = happened.map(|fact| in_room(room, fact)).into();
+        for seq in 0..bookings {
+            let passed = RoomFact::Passed {
+                seq,
+                turn: 0,
+                expires_at,
+            };
+            facts.push(in_room(room, passed));
+            self.ticket = Some(TicketId { room, seq });
+            facts.extend(self.booking());
+        }
+        facts.push(in_room(room, RoomFact::Missed { seq: bookings }));
+        let how = Ending::SoldOut;
+        facts.push(in_room(room, RoomFact::Ended { how }));
+        facts.into_iter().map(|fact| self.place(fact)).collect()
+    }
+
     fn hold(&mut self) -> Option<Fact> {
         let Town {
             offices,
@@ -145,6 +194,7 @@ impl History {
             channel: Channel::EACH[self.random.usize(0..3)],
             secret: self.digest(),
             deadline: self.now + Millis::from_minutes(10),
+            ticket: self.ticket.take(),
         };
         self.holds.push(hold);
         Some(Fact::Held {
@@ -153,6 +203,7 @@ impl History {
             channel: hold.channel,
             secret: hold.secret,
             deadline: hold.deadline,
+            ticket: hold.ticket,
         })
     }
 
@@ -194,6 +245,7 @@ impl History {
         };
         let confirmed = confirmed(hold, contract);
         self.bookings.push(confirmed.clone());
+        let identities = hold.ticket.map_or_else(Vec::new, |_| vec![self.digest()]);
         let answers = (0..self.random.usize(0..3)).map(|it| (format!("q{it}"), "\"ja\"\n".into()));
         let person = Person {
             name: format!("Zoë Müller-{}", self.random.u32(..)),
@@ -205,6 +257,8 @@ impl History {
             confirmed,
             person,
             idempotency_key: self.random.bool().then(|| self.digest()),
+            ticket: hold.ticket,
+            identities,
         }))
     }
 
@@ -262,6 +316,11 @@ impl History {
             }
         }
     }
+}
+
+pub(crate) fn in_room(room: RoomId, fact: RoomFact) -> Fact {
+    let fact = Box::new(fact);
+    Fact::Room { room, fact }
 }
 
 fn units(seat: Seat) -> impl Iterator<Item = (u16, u16, u16)> {

@@ -1,6 +1,7 @@
 //! What is loaded is what was applied.
 
 use morgenruh_engine::rules::day::State;
+use morgenruh_engine::rules::room::fact::{RoomFact, RoomRecord};
 use morgenruh_engine::rules::time::UnixMillis;
 use morgenruh_engine::shell::drain::Store;
 use morgenruh_engine::shell::stored::{Remembered, Stored};
@@ -23,7 +24,12 @@ fn a_store_remembers_what_it_was_told() {
         let mut store = server.store();
         let mut random = fastrand::Rng::with_seed(seed);
         let mut history = History::new(seed, TOWN);
-        let facts = history.facts(2_000);
+        let mut facts = history.facts(1_000);
+        facts.extend(history.room(1, 20));
+        facts.extend(history.facts(1_000));
+        let mut open = history.room(u16::MAX, 20);
+        open.pop();
+        facts.extend(open);
         let now = history.now();
         let mut rest = &facts[..];
         let tail = random.usize(0..facts.len()) * usize::from(seed % 2 == 1);
@@ -46,6 +52,8 @@ fn a_store_remembers_what_it_was_told() {
         let (remembered, told) = (remembered.into_stored(now), told.into_stored(now));
         assert_same(&remembered, &told, seed);
         assert!(told.bookings.len() > 300 && told.holds.len() > 20);
+        let knows = remembered.room_facts.iter().map(knows_who_booked);
+        assert_eq!(knows.filter(|it| *it).count(), 20, "of the open room");
     }
 }
 
@@ -76,6 +84,10 @@ fn days_that_are_over_are_not_loaded() {
     assert_eq!(behind.remembered.bookings.len(), bookings);
 }
 
+fn knows_who_booked(record: &RoomRecord) -> bool {
+    matches!(&record.fact, RoomFact::Spent { identities, .. } if !identities.is_empty())
+}
+
 fn assert_same(one: &Stored, other: &Stored, seed: u64) {
     let bookings = |stored: &Stored| {
         let mut bookings = stored.bookings.clone();
@@ -91,6 +103,7 @@ fn assert_same(one: &Stored, other: &Stored, seed: u64) {
     assert_eq!(bookings(one), bookings(other), "seed {seed}");
     assert_eq!(one.holds, other.holds, "seed {seed}");
     assert_eq!(keys(one), keys(other), "seed {seed}");
+    assert_eq!(one.room_facts, other.room_facts, "seed {seed}");
     let booked = |stored: &Stored| {
         let states = stored.bookings.iter().map(|booking| &booking.state);
         states.filter(|it| matches!(it, State::Booked(..))).count()

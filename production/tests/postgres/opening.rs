@@ -1,14 +1,21 @@
 //! What a database must be before it is used, and what people are told when it is not.
 
+use morgenruh_engine::shell::drain::Store;
 use morgenruh_production::lineage::Lineage;
 use morgenruh_production::password::Password;
 use morgenruh_production::postgres::{OpenError, PostgresStore, SCHEMA_VERSION, Settings};
 use morgenruh_production::tls::Tls;
 use morgenruh_servers::PostgresOptions;
 
-use crate::history::Town;
+use crate::history::{History, Town};
 use crate::server::Server;
 use crate::town;
+
+const TOWN: Town = Town {
+    offices: 3,
+    days: 5,
+    counters: 6,
+};
 
 fn refusal(settings: &Settings) -> OpenError {
     match PostgresStore::open(settings) {
@@ -56,6 +63,48 @@ fn the_tables_of_a_newer_program_are_left_alone() {
     assert!(told.contains("version 99"), "{told}");
     let views = "SELECT count(*) FROM pg_views WHERE viewname = 'cancellations'";
     assert_eq!(server.postgres.sql(views), "0");
+}
+
+/// Tables from before there were rooms keep what is in them and become like any others.
+#[test]
+fn tables_from_before_there_were_rooms_keep_everything() {
+    let [older, fresh] = [Server::start(), Server::start()];
+    let sql = |statements: &str| older.postgres.sql(statements);
+    older
+        .postgres
+        .sql_as_superuser("CREATE EXTENSION btree_gist");
+    sql(include_str!(
+        "../../src/postgres/migrations/0001_tables.sql"
+    ));
+    sql(include_str!("../../src/postgres/migrations/0002_views.sql"));
+    sql("INSERT INTO meta VALUES ('schema_version', '2');
+         INSERT INTO facts (position, at, fact, reservation)
+         SELECT 1, now(), 'held', decode('000126670000600200000000000000aa', 'hex');
+         UPDATE watermark SET position = 1");
+    let facts = "SELECT position, at, fact, reservation FROM facts";
+    let before = sql(facts);
+    let mut store = older.store();
+    assert_eq!(sql(facts), before);
+    assert_eq!(store.state().unwrap().watermark.0, 1);
+    drop(fresh.store());
+    for shape in [
+        "SELECT table_name, column_name, data_type, is_nullable FROM information_schema.columns
+          WHERE table_schema = 'public' ORDER BY table_name, ordinal_position",
+        "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY indexname",
+    ] {
+        assert_eq!(sql(shape), fresh.postgres.sql(shape));
+    }
+    let nothing = "INSERT INTO facts (position, at, fact) VALUES (2, now(), 'expired')";
+    let refused = format!(
+        "DO $$ BEGIN {nothing}; EXCEPTION WHEN check_violation THEN DELETE FROM facts; END $$;
+         SELECT count(*) FROM facts"
+    );
+    assert_eq!(sql(&refused), "0", "a fact about no seat");
+    let mut history = History::new(1, TOWN);
+    let mut facts = history.room(1, 2);
+    facts.remove(0);
+    store.apply(&facts).unwrap();
+    assert_eq!(sql("SELECT room, booked FROM rooms"), "1|2");
 }
 
 /// Each refusal names what somebody must do; having done that, it works.

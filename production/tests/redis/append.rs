@@ -221,6 +221,8 @@ fn a_great_batch_is_written_in_pieces() {
         confirmed: *to,
         person,
         idempotency_key: None,
+        ticket: None,
+        identities: Vec::new(),
     }));
     let records: Vec<Kept<'_>> = (1..=1_000)
         .map(|position| Kept {

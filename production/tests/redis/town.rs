@@ -118,7 +118,7 @@ pub(crate) fn fact(number: u64) -> Fact {
 }
 
 pub(crate) fn number(fact: &Fact) -> u64 {
-    let bytes = fact.id().to_bytes();
+    let bytes = fact.reservation().unwrap().to_bytes();
     u64::from_be_bytes(bytes[8..].try_into().unwrap())
 }
 

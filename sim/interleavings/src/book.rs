@@ -97,7 +97,7 @@ impl Journal for Book {
                 );
                 assert!(pages.newest_at <= Some(kept.at), "times do not go back");
                 pages.newest_at = Some(kept.at);
-                pages.facts.push(kept.fact.id());
+                pages.facts.extend(kept.fact.reservation());
             }
         }
         drop(pages);

@@ -101,6 +101,7 @@ impl Hall {
                 channel: Channel::Public,
                 secret: secret.digest(),
                 random: thread_rng().next_u64(),
+                pass: None,
             },
         )?;
         let token = HoldToken {
@@ -127,6 +128,7 @@ impl Hall {
             },
             request: Digest::of(&[b"a request"]),
             idempotency_key: None,
+            identities: Vec::new(),
         };
         self.engine.confirm(now, ask, move |answer| {
             tell.send(answer).expect("whoever asked waits");

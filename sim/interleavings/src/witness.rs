@@ -100,7 +100,7 @@ fn taken(seats: &mut BTreeMap<ReservationId, Taken>, id: ReservationId) -> &mut 
 }
 
 fn hear(seats: &mut BTreeMap<ReservationId, Taken>, at: UnixMillis, fact: &Fact) {
-    let id = fact.id();
+    let id = fact.reservation().expect("nobody waits in a room here");
     saw(fact.name());
     match fact {
         Fact::Held { deadline, .. } => {
@@ -143,7 +143,9 @@ fn hear(seats: &mut BTreeMap<ReservationId, Taken>, at: UnixMillis, fact: &Fact)
             );
             seats.remove(&id);
         }
-        Fact::Cancelled { .. } | Fact::Moved { .. } => unreachable!("nobody does that here"),
+        Fact::Cancelled { .. } | Fact::Moved { .. } | Fact::Room { .. } => {
+            unreachable!("nobody does that here")
+        }
     }
 }
 
@@ -151,7 +153,8 @@ impl Ledger for Witness {
     fn append(&self, mut entry: Entry) -> Result<(), Entry> {
         // Whoever speaks after the lock was let go is heard too late in some schedule.
         thread::sleep(Duration::ZERO);
-        let id = entry.record.fact.id();
+        let id = entry.record.fact.reservation();
+        let id = id.expect("nobody waits in a room here");
         let is_hold = matches!(entry.record.fact, Fact::Held { .. });
         self.events.lock().push(Event::Said(entry.record.clone()));
         entry.done = entry.done.map(|done| {

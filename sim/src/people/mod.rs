@@ -350,6 +350,7 @@ impl World {
             },
             request,
             idempotency_key: None,
+            identities: Vec::new(),
         };
         let post = self.post.clone();
         self.engine.confirm(self.now(), ask, move |outcome| {

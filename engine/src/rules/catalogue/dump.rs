@@ -8,8 +8,8 @@ use jiff::civil::Date;
 
 use super::reader::kinds::weekday_names;
 use super::{
-    Catalogue, Channel, Closure, Counter, Offer, Office, Opening, Question, Quota, Selector,
-    Service, ServiceIndex, Status, Text, Wave,
+    Catalogue, Channel, Closure, Counter, Offer, Office, Opening, Question, Quota, RoomRule,
+    Selector, Service, ServiceIndex, Status, Text, Wave,
 };
 use crate::rules::cells::CounterSet;
 
@@ -25,6 +25,10 @@ pub fn dump(catalogue: &Catalogue) -> BTreeMap<String, String> {
             .iter()
             .filter(|service| service.department == position);
         own.for_each(|service| page.service(service, catalogue));
+        let rooms = catalogue.rooms.iter();
+        rooms
+            .filter(|room| room.department == position)
+            .for_each(|room| page.room(room, catalogue));
         files.insert(format!("{}.toml", department.id), page.0);
         for office in catalogue
             .offices
@@ -201,6 +205,30 @@ impl Page {
         self.value("required", question.required);
         self.value("chars_max", question.chars_max);
         self.services("services", &question.services, catalogue);
+    }
+
+    fn room(&mut self, room: &RoomRule, catalogue: &Catalogue) {
+        self.header("[[room]]");
+        self.quoted("id", &room.id);
+        self.value("number", room.number);
+        self.text("name", &room.name);
+        self.quoted("at", &clock(room.at));
+        let offices = room.offices.iter();
+        let ids = offices.map(|index| catalogue.office(*index).id.as_str());
+        self.list("offices", ids);
+        self.value("opens_minutes", room.opens_minutes);
+        self.value("closes_minutes", room.closes_minutes);
+        self.value("passes_max", room.passes_max);
+        self.value("passes_per_minute", room.passes_per_minute);
+        self.value("turn_minutes", room.turn_minutes);
+        self.value("pass_minutes", room.pass_minutes);
+        self.value("holds_per_pass", room.holds_per_pass);
+        self.value("proof_of_work", room.proof_of_work);
+        if let Some(beacons) = &room.beacons {
+            self.quoted("beacon", &beacons.source);
+            self.value("beacon_after_seconds", beacons.after_seconds);
+            self.value("beacon_wait_seconds", beacons.wait_seconds);
+        }
     }
 
     fn selector(&mut self, when: &Selector) {

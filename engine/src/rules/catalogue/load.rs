@@ -18,6 +18,7 @@ mod city;
 mod department;
 mod layout;
 mod office;
+mod rooms;
 mod selector;
 mod services;
 mod timetable;
@@ -25,7 +26,7 @@ mod timetable;
 use std::collections::BTreeMap;
 
 use super::reader::{ConfigError, Document, Layers, Lookup, Report, Section, kinds};
-use super::{Catalogue, Text};
+use super::{Catalogue, Office, Text};
 use department::DepartmentFile;
 use layout::Layout;
 use services::Directory;
@@ -95,7 +96,12 @@ fn read(defaults: &Document, layout: &Layout<'_>, report: &Report) -> Option<Cat
     let offices = files
         .iter()
         .flat_map(|file| file.read_offices(&defaults, &services, &mut taken));
-    let offices = offices.collect();
+    let offices: Vec<Office> = offices.collect();
+    let mut taken = rooms::Taken::default();
+    let rooms = files
+        .iter()
+        .flat_map(|file| file.read_rooms(&offices, &mut taken))
+        .collect();
     office::Conditions::read(&Layers(vec![&defaults]));
     defaults.finish();
     Some(Catalogue {
@@ -103,6 +109,7 @@ fn read(defaults: &Document, layout: &Layout<'_>, report: &Report) -> Option<Cat
         departments,
         services: services.into_services(),
         offices,
+        rooms,
     })
 }
 

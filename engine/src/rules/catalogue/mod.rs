@@ -20,6 +20,7 @@ pub struct Catalogue {
     pub departments: Vec<Department>,
     pub services: Vec<Service>,
     pub offices: Vec<Office>,
+    pub rooms: Vec<RoomRule>,
 }
 
 /// Who runs this installation.
@@ -237,7 +238,63 @@ pub struct Wave {
     pub at: u16,
 }
 
+/// A waiting room before a release, on every day that has one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoomRule {
+    pub id: String,
+    /// Stable number that tickets carry; never re-used for another room.
+    pub number: u16,
+    /// Position in [`Catalogue::departments`].
+    pub department: usize,
+    pub name: Text,
+    /// Wall-clock minute of the release: the waves of its offices at this minute are the room's.
+    pub at: u16,
+    /// Sorted.
+    pub offices: Vec<OfficeIndex>,
+    /// How long before the release the room opens.
+    pub opens_minutes: u16,
+    /// How long after the release it closes at the latest.
+    pub closes_minutes: u16,
+    /// Passes that are live at once.
+    pub passes_max: u32,
+    pub passes_per_minute: u32,
+    /// How long a called place waits for its ticket.
+    pub turn_minutes: u16,
+    /// How long a pass lasts.
+    pub pass_minutes: u16,
+    /// Holds that one pass can have at once.
+    pub holds_per_pass: u8,
+    /// Most tries that joining costs a visitor's device; 0 is none.
+    pub proof_of_work: u32,
+    pub beacons: Option<Beacons>,
+}
+
+/// Where a public random value comes from that nobody knows before the release.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Beacons {
+    /// What anybody can look it up by: an address, or words.
+    pub source: String,
+    /// Whether the source is an address that the service asks itself.
+    pub fetched: bool,
+    /// How long after the release an address is asked: what comes must have been published after
+    /// the last ticket was taken.
+    pub after_seconds: u32,
+    /// How long after the release the draw waits for it; then it is made without.
+    pub wait_seconds: u32,
+}
+
 impl Catalogue {
+    /// The room that a release of the office at this minute belongs to.
+    pub fn room_at(&self, office: &Office, at: u16) -> Option<&RoomRule> {
+        let of_office = |index: &OfficeIndex| self.office(*index).number == office.number;
+        let has_it = |rule: &&RoomRule| rule.at == at && rule.offices.iter().any(of_office);
+        self.rooms.iter().find(has_it)
+    }
+
+    pub fn room_by_number(&self, number: u16) -> Option<&RoomRule> {
+        self.rooms.iter().find(|rule| rule.number == number)
+    }
+
     pub fn service(&self, index: ServiceIndex) -> &Service {
         &self.services[usize::from(index.0)]
     }

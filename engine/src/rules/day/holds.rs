@@ -6,11 +6,13 @@
 
 use super::{Day, HoldTerms, Reservation, State};
 use crate::canary::{Canary, sings};
+use crate::rules::calendar::{Guard, PlannedWave};
 use crate::rules::catalogue::Channel;
 use crate::rules::cells::CounterSet;
 use crate::rules::fit::best_fit;
 use crate::rules::ids::{Digest, ReservationId, Seat};
 use crate::rules::need::{Need, Services};
+use crate::rules::room::{RoomId, TicketId};
 use crate::rules::time::{Millis, UnixMillis};
 
 /// Somebody asks for a seat.
@@ -24,6 +26,8 @@ pub struct Ask {
     /// Entropy for the id.
     pub random: u64,
     pub deadline: UnixMillis,
+    /// Whose pass it is made with, if with one.
+    pub ticket: Option<TicketId>,
 }
 
 /// Why there is no hold. Nothing has changed.
@@ -39,6 +43,8 @@ pub enum HoldRefusal {
     Closed,
     /// Seats exist, but they are released later.
     Sealed { until: UnixMillis },
+    /// Seats exist, but only for passes of this waiting room.
+    PassRequired { room: RoomId },
     /// Somebody else was first.
     Taken,
     /// The day has as many reservations as ids can name.
@@ -85,9 +91,12 @@ impl Day {
         if end > self.plan.units {
             return Err(HoldRefusal::Closed);
         }
-        let (channel, counter) = self
-            .choose(ask.channel, start, end, ask.need.counters)
-            .ok_or_else(|| self.why_not(start, end, ask))?;
+        let (channel, counter) = if self.plan.guarded {
+            self.choose_with_pass(now, ask, start, end)?
+        } else {
+            self.choose(ask.channel, start, end, ask.need.counters)
+                .ok_or_else(|| self.why_not(start, end, ask))?
+        };
 
         let seat = Seat {
             key: self.key,
@@ -104,6 +113,7 @@ impl Day {
             services: ask.need.services,
             channel,
             secret: ask.secret,
+            ticket: ask.ticket,
             state: State::Held(terms),
         });
         let id = id.ok_or(HoldRefusal::Full)?;
@@ -249,6 +259,44 @@ impl Day {
         let candidates = (start..end).fold(qualified, |set, unit| set.and(free(unit)));
         let counter = best_fit(free, start, end, candidates, self.plan.useful_units)?;
         Some((channel, counter))
+    }
+
+    /// As [`Day::choose`], on a day with cells that only passes of a waiting room may take.
+    fn choose_with_pass(
+        &self,
+        now: UnixMillis,
+        ask: &Ask,
+        start: u16,
+        end: u16,
+    ) -> Result<(Channel, u8), HoldRefusal> {
+        let room = ask.ticket.map(|ticket| ticket.room);
+        let shut = |guard: &Guard| {
+            now < guard.until && Some(guard.room) != room && !self.lifted.contains(&guard.room)
+        };
+        let waves = self.plan.waves[..self.waves_released].iter();
+        let shut: Vec<(&PlannedWave, RoomId)> = waves
+            .filter_map(|wave| Some((wave, wave.guard.filter(shut)?.room)))
+            .collect();
+        let choose_from = |channel: Channel, barred: &[(&PlannedWave, RoomId)]| {
+            let free = |unit: usize| {
+                let barred = barred.iter().filter_map(|(wave, _)| wave.cells.get(unit));
+                barred.fold(self.free(channel, unit), |set, cells| set.without(*cells))
+            };
+            let (start, end) = (usize::from(start), usize::from(end));
+            let candidates = (start..end).fold(ask.need.counters, |set, unit| set.and(free(unit)));
+            let counter = best_fit(free, start, end, candidates, self.plan.useful_units)?;
+            Some((channel, counter))
+        };
+        let own = (ask.channel != Channel::Public).then(|| choose_from(ask.channel, &[]));
+        let chosen = own
+            .flatten()
+            .or_else(|| choose_from(Channel::Public, &shut));
+        chosen.ok_or_else(|| match shut.first() {
+            Some((_, room)) if choose_from(Channel::Public, &[]).is_some() => {
+                HoldRefusal::PassRequired { room: *room }
+            }
+            _ => self.why_not(start, end, ask),
+        })
     }
 
     /// Why `choose` found nothing.

@@ -26,6 +26,8 @@ use super::cells::{COUNTERS_MAX, CounterSet};
 use super::ids::{DayKey, Digest, ReservationId, Seat};
 use super::need::{Need, Services};
 use super::record::{Confirmed, Contract, Position};
+use super::room::admission::Stock;
+use super::room::{RoomId, TicketId};
 use super::time::{DayNumber, Millis, UnixMillis};
 
 pub use bookings::{Begun, BookingRefusal, MoveOutcome};
@@ -51,6 +53,8 @@ pub struct Day {
     waves_released: usize,
     /// When the next wave is released; the end of time if there is none.
     next_release: UnixMillis,
+    /// Rooms whose passes no cells of this day need any more, although their time is not over.
+    lifted: Vec<RoomId>,
     slab: Slab,
     /// Rises with everything that can change what is bookable.
     changes: u64,
@@ -71,6 +75,8 @@ pub struct Reservation {
     pub channel: Channel,
     /// Of the hold's secret.
     pub secret: Digest,
+    /// Of whose pass it was made with, while it is a hold.
+    pub ticket: Option<TicketId>,
     pub state: State,
 }
 
@@ -150,6 +156,7 @@ impl Day {
             plan,
             waves_released: 0,
             next_release: END_OF_TIME,
+            lifted: Vec::new(),
             slab: Slab::default(),
             changes: 0,
         };
@@ -239,6 +246,59 @@ impl Day {
         } else {
             Fit::Conflict
         })
+    }
+
+    /// The room is over: whoever wants its cells needs no pass any more.
+    pub fn lift(&mut self, room: RoomId) {
+        if !self.lifted.contains(&room) {
+            self.lifted.push(room);
+        }
+    }
+
+    /// What is left of the cells that this room's passes are for: seats of the shortest length that
+    /// the office gives, side by side, and those that are reserved and can fall back.
+    pub fn stock(&mut self, now: UnixMillis, room: RoomId) -> Stock {
+        self.release_waves(now);
+        let mut guarded = NO_CELLS;
+        let own = |wave: &&PlannedWave| wave.guard.is_some_and(|guard| guard.room == room);
+        for wave in self.plan.waves.iter().filter(own) {
+            for (cell, planned) in guarded.iter_mut().zip(&wave.cells) {
+                *cell = cell.or(*planned);
+            }
+        }
+        let length = u32::from(self.plan.useful_units.max(1));
+        let earliest = now + self.plan.notice;
+        let is_over = |unit: &usize| {
+            let unit = u16::try_from(*unit).unwrap_or(u16::MAX);
+            self.plan.instant(unit) < earliest
+        };
+        let first = self.open.clone().find(|unit| !is_over(unit));
+        let open = first.map_or(0..0, |first| first..self.open.end);
+        let mut seats = 0;
+        for counter in 0..COUNTERS_MAX {
+            let mut run = 0;
+            for unit in open.clone() {
+                let free = guarded[unit].contains(counter) && self.vacant[unit].contains(counter);
+                run = if free { run + 1 } else { 0 };
+                if run == length {
+                    (seats, run) = (seats + 1, 0);
+                }
+            }
+        }
+        let falls_back = |reservation: &&Reservation| {
+            let held = matches!(reservation.state, State::Held(_) | State::Confirming(..));
+            let seat = reservation.id.seat();
+            let inside = |unit: usize| {
+                let cells = guarded.get(unit);
+                cells.is_some_and(|cells| cells.contains(seat.counter))
+            };
+            held && seat.span().all(inside)
+        };
+        let held = self.slab.iter().filter(falls_back).count();
+        Stock {
+            seats,
+            held: held.try_into().unwrap_or(u32::MAX),
+        }
     }
 
     /// The starts at which a hold of the channel finds room for the whole need, soonest first.
@@ -501,6 +561,7 @@ mod tests {
             waves: vec![],
             notice: Millis(0),
             useful_units: 1,
+            guarded: false,
         };
         Day::new(key, plan)
     }

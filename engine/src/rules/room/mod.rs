@@ -6,12 +6,18 @@
 //!                                            └──▶ sold out | closed
 //! ```
 
+pub mod admission;
+mod bits;
 pub mod draw;
+pub mod fact;
 pub mod fairness;
 mod hash;
 pub mod keys;
 pub mod merkle;
+pub mod place;
+pub mod plan;
 pub mod proof;
+pub mod state;
 pub mod tickets;
 
 use std::fmt;
@@ -50,4 +56,20 @@ impl fmt::Debug for RoomId {
 pub struct TicketId {
     pub room: RoomId,
     pub seq: u32,
+}
+
+impl TicketId {
+    /// Number and day of the room, then the ticket's; most significant first.
+    pub fn to_bytes(self) -> [u8; 8] {
+        let number = u64::from(self.room.to_bits()) << 32 | u64::from(self.seq);
+        number.to_be_bytes()
+    }
+
+    pub fn from_bytes(bytes: [u8; 8]) -> TicketId {
+        let number = u64::from_be_bytes(bytes);
+        TicketId {
+            room: RoomId::from_bits((number >> 32) as u32),
+            seq: number as u32,
+        }
+    }
 }

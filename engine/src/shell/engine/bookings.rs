@@ -39,12 +39,17 @@ pub struct ConfirmAsk {
     /// Of everything the request says, so that a repeated one is told from another one.
     pub request: Digest,
     pub idempotency_key: Option<Digest>,
+    /// Of the person, under the key of the waiting room that the hold came from; empty when it came
+    /// from none.
+    pub identities: Vec<Digest>,
 }
 
 /// Why nothing was confirmed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConfirmError {
     Hold(HoldUse),
+    /// The same person has a booking for the same service from this waiting room; the hold stays.
+    BookedBefore,
     /// The ledger cannot keep it now; the hold stays and gets more time.
     LedgerAway,
 }
@@ -93,21 +98,47 @@ impl Engine {
                 return done(Err(ConfirmError::Hold(refusal)));
             }
         };
-        let fact = Fact::Booked(Box::new(Booked {
+        let ticket = day.reservation(id).and_then(|hold| hold.ticket);
+        let room = ticket.and_then(|ticket| self.rooms.get(ticket.room));
+        if let Some(room) = &room {
+            let mut room = room.lock();
+            if room.booking_of(&ask.identities).is_some() {
+                drop(room);
+                day.confirm_refused(id, now);
+                drop(day);
+                return done(Err(ConfirmError::BookedBefore));
+            }
+            room.claim(&ask.identities, id);
+        }
+        let booked = Booked {
             confirmed: confirmed.clone(),
             person: ask.person,
             idempotency_key: ask.idempotency_key,
-        }));
+            ticket,
+            identities: if room.is_some() {
+                ask.identities
+            } else {
+                Vec::new()
+            },
+        };
+        let spent = booked.spent().map(|(_, fact)| fact);
+        let fact = Fact::Booked(Box::new(booked));
         let again = self.second_chance(office);
         let settled = Arc::clone(&shard);
         let ledger = Arc::clone(&self.ledger);
         self.append_strict(day, now, fact, move |outcome| match outcome {
             Ok(position) => {
                 settled.decide(|day| day.confirm_durable(id, position));
+                if let (Some(room), Some(spent)) = (room, spent) {
+                    room.lock().apply(now, &spent);
+                }
                 done(Ok(booking(confirmed, position)));
             }
             Err(NotKept { at }) => {
                 settled.decide(|day| hold_again(day, &*ledger, id, at, again));
+                if let Some(room) = room {
+                    room.lock().disclaim(id);
+                }
                 done(Err(ConfirmError::LedgerAway));
             }
         });
@@ -208,9 +239,11 @@ impl Engine {
             sequence,
         };
         let settled = Arc::clone(&shard);
+        let rooms = Arc::clone(&self.rooms);
         self.append_strict(day, now, fact, move |outcome| match outcome {
             Ok(position) => {
                 settled.decide(|day| day.cancel_durable(current, position));
+                rooms.disclaim(origin);
                 done(Ok(cancelled(confirmed, position)));
             }
             Err(NotKept { .. }) => {
@@ -388,7 +421,7 @@ fn begin_move(
 ) -> Result<Confirmed, ChangeError> {
     let old = old_day
         .move_out(from, manage)
-        .map_err(ChangeError::Booking)?;
+        .map_err(|refusal| ChangeError::Booking(moved_meanwhile(refusal)))?;
     let contract = Contract {
         sequence: old.sequence + 1,
         ..old

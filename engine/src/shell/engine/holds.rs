@@ -9,8 +9,11 @@ use crate::rules::day::{Ask, Expiry, ExtendRefusal, HoldRefusal, HoldUse, HoldVi
 use crate::rules::ids::{Digest, HoldToken, ReservationId};
 use crate::rules::need::Need;
 use crate::rules::record::Fact;
+use crate::rules::room::TicketId;
+use crate::rules::room::state::PassUse;
 use crate::rules::time::{Millis, UnixMillis};
 use crate::shell::ledger::Health;
+use crate::shell::shard::Shard;
 use crate::shell::sync::Ordering;
 
 /// While the ledger is away, holds that fall due this soon are stretched.
@@ -32,12 +35,24 @@ pub struct HoldAsk {
     pub secret: Digest,
     /// Entropy for the id.
     pub random: u64,
+    /// The pass of a waiting room, if the caller has one.
+    pub pass: Option<PassInHand>,
+}
+
+/// A pass that somebody has shown and whose signature holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PassInHand {
+    pub ticket: TicketId,
+    /// The how manieth pass of its ticket.
+    pub turn: u8,
 }
 
 /// Why there is no hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HoldError {
     Refused(HoldRefusal),
+    /// The pass cannot be used.
+    Pass(PassUse),
     /// The day lies further ahead than the office books.
     BeyondHorizon {
         last: Date,
@@ -66,6 +81,40 @@ impl Engine {
             return Err(HoldError::Refused(HoldRefusal::Past));
         }
         let shard = self.shard(ask.office, date).ok_or_else(beyond)?;
+        let ticket = self.use_pass(now, ask.pass)?;
+        self.hold_in(&shard, now, ask, ticket)
+            .inspect_err(|_| self.rooms.count_hold(ticket, false))
+    }
+
+    /// Counts the hold that is to be made with a pass.
+    fn use_pass(
+        &self,
+        now: UnixMillis,
+        pass: Option<PassInHand>,
+    ) -> Result<Option<TicketId>, HoldError> {
+        let Some(PassInHand { ticket, turn }) = pass else {
+            return Ok(None);
+        };
+        let ended = || HoldError::Pass(PassUse::Ended);
+        let room = self.rooms.get(ticket.room).ok_or_else(ended)?;
+        let begun = room.decide(|room| room.begin_hold(now, ticket.seq, turn));
+        match begun {
+            Ok(()) => Ok(Some(ticket)),
+            // Once the room is over, what is left of its seats needs no pass.
+            Err(PassUse::Over(_)) => Ok(None),
+            Err(refusal) => Err(HoldError::Pass(refusal)),
+        }
+    }
+
+    #[inline]
+    fn hold_in(
+        &self,
+        shard: &Shard,
+        now: UnixMillis,
+        ask: &HoldAsk,
+        ticket: Option<TicketId>,
+    ) -> Result<HoldView, HoldError> {
+        let office = self.catalogue.office(ask.office);
         let deadline = now + Millis::from_minutes(u32::from(office.hold_minutes));
         let mut day = shard.lock();
         let id = day
@@ -78,6 +127,7 @@ impl Engine {
                     secret: ask.secret,
                     random: ask.random,
                     deadline,
+                    ticket,
                 },
             )
             .map_err(HoldError::Refused)?;
@@ -90,6 +140,7 @@ impl Engine {
             channel,
             secret: ask.secret,
             deadline,
+            ticket,
         };
         let watched = self.watched.load(Ordering::Relaxed) < self.limits.deadlines_max
             && self.deadlines.try_send((deadline, id)).is_ok();
@@ -127,8 +178,10 @@ impl Engine {
     pub fn release(&self, now: UnixMillis, token: HoldToken) -> Result<(), HoldUse> {
         let (shard, _) = self.existing(token.id).ok_or(HoldUse::Gone)?;
         let mut day = shard.lock();
+        let ticket = day.reservation(token.id).and_then(|hold| hold.ticket);
         day.release(now, token.id, token.secret.digest())?;
         self.append(now, Fact::Released { id: token.id });
+        self.rooms.count_hold(ticket, false);
         Ok(())
     }
 
@@ -172,8 +225,10 @@ impl Engine {
             // Kept in the ledger's queue until it is back, for the next start.
             self.append(now, Fact::Stretched { id, deadline });
         }
+        let ticket = day.reservation(id).and_then(|hold| hold.ticket);
         let expiry = day.expire(now, id);
         if expiry == Expiry::Freed {
+            self.rooms.count_hold(ticket, false);
             // Left out of the ledger when its queue is full: a hold past its deadline is expired
             // whether or not anybody wrote it down.
             self.append(now, Fact::Expired { id });

@@ -6,26 +6,30 @@
 
 mod bookings;
 mod holds;
+mod rooms;
 
 use std::sync::Arc;
 
 use jiff::civil::Date;
 
 use super::ledger::{Entry, Health, Ledger, NotKept};
+use super::rooms::Rooms;
 use super::shard::Shard;
 use super::sync::channel::{Receiver, Sender, bounded};
 use super::sync::{AtomicU16, AtomicU64, AtomicUsize, Entry as Place, Mutex, Ordering, SharedMap};
-use crate::rules::calendar::{DayPlan, plan};
+use crate::rules::calendar::{DayPlan, Guard, plan};
 use crate::rules::catalogue::{Catalogue, Channel, Office, OfficeIndex};
 use crate::rules::day::{Day, Starts};
 use crate::rules::ids::{DayKey, ReservationId};
 use crate::rules::need::{Need, Services};
 use crate::rules::record::{Fact, Position, Record};
+use crate::rules::room::RoomId;
 use crate::rules::time::{DayNumber, Millis, UnixMillis};
 use crate::rules::wheel::Wheel;
 
 pub use bookings::{Booking, ChangeError, ConfirmAsk, ConfirmError, MOVES_MAX};
-pub use holds::{HoldAsk, HoldError};
+pub use holds::{HoldAsk, HoldError, PassInHand};
+pub use rooms::{ExchangeError, Joined};
 
 /// Bounds of an engine.
 #[derive(Clone, Copy, Debug)]
@@ -62,6 +66,7 @@ pub struct Engine {
     limits: Limits,
     demo: Option<Demo>,
     days: SharedMap<DayKey, Arc<Shard>>,
+    rooms: Arc<Rooms>,
     /// Days before this one were dropped and must not come back empty.
     first_day: AtomicU16,
     /// By position of the office in the catalogue.
@@ -103,6 +108,7 @@ impl Engine {
             limits,
             demo,
             days: SharedMap::default(),
+            rooms: Arc::default(),
             deadlines,
             due: Mutex::new(Due {
                 incoming,
@@ -171,6 +177,11 @@ impl Engine {
         Arc::new(Shard::new(day, changes))
     }
 
+    /// The day of the office that a demo releases.
+    fn demo_date(&self, index: OfficeIndex) -> Option<Date> {
+        self.demo.as_ref()?.dates[usize::from(index.0)]
+    }
+
     /// The office's day as its rules make it, the demo release included.
     fn plan(&self, index: OfficeIndex, date: Date) -> DayPlan {
         let mut plan = plan(&self.catalogue, self.catalogue.office(index), date);
@@ -178,7 +189,16 @@ impl Engine {
             && dates[usize::from(index.0)] == Some(date)
         {
             for wave in &mut plan.waves {
+                let later = *at - wave.at;
                 wave.at = *at;
+                wave.guard = wave.guard.and_then(|guard| {
+                    let room = RoomId {
+                        day: DayNumber::from_date(self.date_of(*at))?,
+                        ..guard.room
+                    };
+                    let until = guard.until + later;
+                    Some(Guard { room, until })
+                });
             }
         }
         plan
@@ -206,6 +226,7 @@ impl Engine {
         };
         let first_kept = DayNumber(today.0.saturating_sub(1));
         self.first_day.fetch_max(first_kept.0, Ordering::AcqRel);
+        self.retire_rooms(today);
         self.days.retain(|key, shard| {
             key.day >= first_kept || shard.decide(|day| day.leads_to_day(first_kept))
         });
@@ -295,6 +316,22 @@ impl Engine {
         {
             done(Err(NotKept { at }));
         }
+    }
+
+    /// Appends a strict record under a lock that `done` takes as well. Returns whether it was
+    /// refused at once; `done` is not called then.
+    fn try_append_strict(
+        &self,
+        at: UnixMillis,
+        fact: Fact,
+        done: impl FnOnce(Result<Position, NotKept>) + Send + 'static,
+    ) -> bool {
+        debug_assert!(fact.is_strict(), "nobody waits for relaxed records");
+        let entry = Entry {
+            record: Record { at, fact },
+            done: Some(Box::new(done)),
+        };
+        self.ledger.append(entry).is_err()
     }
 }
 

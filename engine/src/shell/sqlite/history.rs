@@ -2,20 +2,23 @@
 //! on from.
 //!
 //! The table of facts leaves out what the tables of bookings and persons have; here both are put
-//! together again. Of a booking that has moved, the seats in between have no secret of their own
-//! any more: they get the one that the booking has now, which is the only one that still counts.
+//! together again, as are bookings and the tickets that they have spent. Of a booking that has
+//! moved, the seats in between have no secret of their own any more: they get the one that the
+//! booking has now, which is the only one that still counts.
 
 use std::collections::HashMap;
 
 use jiff::tz::TimeZone;
 use rusqlite::{Connection, Row};
 
-use super::reader;
+use super::{reader, rooms};
 use crate::rules::calendar::{UNIT, instant_of};
 use crate::rules::catalogue::Channel;
 use crate::rules::ids::{Digest, ReservationId};
 use crate::rules::need::Services;
 use crate::rules::record::{Booked, Confirmed, Contract, Fact, Person, Position, Record};
+use crate::rules::room::fact::RoomFact;
+use crate::rules::room::{RoomId, TicketId};
 use crate::rules::time::{Millis, UnixMillis};
 use crate::shell::drain::Placed;
 
@@ -26,6 +29,8 @@ pub enum HistoryError<E> {
     Database(#[from] rusqlite::Error),
     #[error("fact {0} changes a booking that is not there; run `morgenruh verify`")]
     Broken(u64),
+    #[error("fact {0} of a waiting room is not in its table; run `morgenruh verify`")]
+    RoomFactMissing(u64),
     #[error(transparent)]
     NotTaken(E),
 }
@@ -52,12 +57,20 @@ pub(super) fn each_fact<E>(
     after: Position,
     mut take: impl FnMut(Placed) -> Result<(), E>,
 ) -> Result<(), HistoryError<E>> {
+    let mut hand_over = |position: u64, at: UnixMillis, fact: Fact| {
+        if position <= after.0 {
+            return Ok(());
+        }
+        let record = Record { at, fact };
+        let position = Position(position);
+        take(Placed { position, record }).map_err(HistoryError::NotTaken)
+    };
     let mut rests = rests(connection)?;
     // The booking of each seat that a booking has had.
     let mut origins: HashMap<ReservationId, ReservationId> = HashMap::new();
     let mut statement = connection.prepare(
         "SELECT position, at_ms, fact, reservation, successor, channel, services, secret,
-                deadline_ms
+                deadline_ms, ticket
            FROM ledger ORDER BY position",
     )?;
     let mut rows = statement.query([])?;
@@ -65,9 +78,19 @@ pub(super) fn each_fact<E>(
         let position: u64 = row.get(0)?;
         let broken = || HistoryError::Broken(position);
         let at = UnixMillis(row.get(1)?);
+        let name: String = row.get(2)?;
+        let in_room = match name.as_str() {
+            "booked" | "room" => rooms::at(connection, Position(position))?,
+            _ => None,
+        };
+        if name == "room" {
+            let (room, fact) = in_room.ok_or(HistoryError::RoomFactMissing(position))?;
+            let fact = Box::new(fact);
+            hand_over(position, at, Fact::Room { room, fact })?;
+            continue;
+        }
         let id = ReservationId::from_bytes(row.get(3)?);
         let deadline = || row.get(8).map(UnixMillis);
-        let name: String = row.get(2)?;
         let fact = match name.as_str() {
             "held" => Fact::Held {
                 id,
@@ -75,6 +98,7 @@ pub(super) fn each_fact<E>(
                 channel: reader::channel(row.get(5)?),
                 secret: Digest(row.get(7)?),
                 deadline: deadline()?,
+                ticket: row.get::<_, Option<[u8; 8]>>(9)?.map(TicketId::from_bytes),
             },
             "extended" => Fact::Extended {
                 id,
@@ -89,10 +113,13 @@ pub(super) fn each_fact<E>(
             "booked" => {
                 origins.insert(id, id);
                 let rest = rests.get(&id).ok_or_else(broken)?;
+                let (ticket, identities) = spent(in_room);
                 Fact::Booked(Box::new(Booked {
                     confirmed: rest.confirmed(zone, id, id, services(row)?),
                     person: rest.person.clone(),
                     idempotency_key: rest.idempotency_key,
+                    ticket,
+                    identities,
                 }))
             }
             "cancelled" => {
@@ -118,13 +145,22 @@ pub(super) fn each_fact<E>(
             }
             _ => return Err(broken()),
         };
-        if position > after.0 {
-            let record = Record { at, fact };
-            let position = Position(position);
-            take(Placed { position, record }).map_err(HistoryError::NotTaken)?;
-        }
+        hand_over(position, at, fact)?;
     }
     Ok(())
+}
+
+/// The ticket that a booking has spent, and of whom the room still knows it.
+fn spent(in_room: Option<(RoomId, RoomFact)>) -> (Option<TicketId>, Vec<Digest>) {
+    match in_room {
+        Some((
+            room,
+            RoomFact::Spent {
+                seq, identities, ..
+            },
+        )) => (Some(TicketId { room, seq }), identities),
+        _ => (None, Vec::new()),
+    }
 }
 
 impl Rest {

@@ -8,6 +8,7 @@
 mod departure;
 mod history;
 mod reader;
+pub(super) mod rooms;
 mod tables;
 mod tail;
 
@@ -43,8 +44,8 @@ pub(super) use tail::each_waiting;
 pub const DATABASE: &str = "morgenruh.sqlite3";
 const SCHEMA: &str = include_str!("schema.sql");
 const SCHEMA_VERSION: &str = "2";
-/// Versions whose tables lack some of today's and are otherwise the same.
-const EARLIER_VERSIONS: [&str; 1] = ["1"];
+/// From the tables of version 1 to those of version 2, but for what [`SCHEMA`] makes anyway.
+const FROM_VERSION_1: &str = "ALTER TABLE ledger ADD COLUMN ticket BLOB";
 /// Under this key of `meta` stands the name of the city's time zone, for the times that people
 /// read.
 const ZONE: &str = "zone";
@@ -53,8 +54,8 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Size to which the write-ahead log is cut back after a checkpoint, in bytes.
 const WAL_KEPT_BYTES: i64 = 64 << 20;
 /// Pages in the write-ahead log after which a commit brings them into the file, if no lull has come
-/// before: 16 MB, so that whoever waits for that commit does not wait long.
-const WAL_PAGES_MAX: i64 = 4_096;
+/// before: as many as are kept.
+const WAL_PAGES_MAX: i64 = WAL_KEPT_BYTES / 4096;
 
 /// Why a data directory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -101,12 +102,16 @@ pub fn open_database(data: &Path) -> Result<Connection, OpenError> {
     let prepare = || -> rusqlite::Result<String> {
         connection.busy_timeout(BUSY_TIMEOUT)?;
         // Looked at first, so that the file of a newer program stays as it is.
-        if connection.table_exists(None, "meta")? {
-            let version = schema_version(&connection)?;
-            if version != SCHEMA_VERSION && !EARLIER_VERSIONS.contains(&version.as_str()) {
-                return Ok(version);
-            }
-        }
+        let version = if connection.table_exists(None, "meta")? {
+            Some(schema_version(&connection)?)
+        } else {
+            None
+        };
+        let migration = match version.as_deref() {
+            None | Some(SCHEMA_VERSION) => "",
+            Some("1") => FROM_VERSION_1,
+            Some(newer) => return Ok(newer.to_owned()),
+        };
         write_ahead(&connection)?;
         let synchronous = if sings(Canary::SyncForgotten) {
             "OFF"
@@ -119,9 +124,12 @@ pub fn open_database(data: &Path) -> Result<Connection, OpenError> {
         write_anew(&connection)?;
         // All at once: a start that stops in between must not leave tables without their version.
         let transaction = connection.unchecked_transaction()?;
+        transaction.execute_batch(migration)?;
         transaction.execute_batch(SCHEMA)?;
         transaction.execute(
-            "INSERT OR REPLACE INTO meta (key, value) VALUES ('schema_version', ?1)",
+            "INSERT INTO meta (key, value) VALUES ('schema_version', ?1)
+                 ON CONFLICT (key) DO UPDATE SET value = excluded.value
+                                       WHERE value <> excluded.value",
             [SCHEMA_VERSION],
         )?;
         transaction.commit()?;

@@ -2,11 +2,13 @@
 
 use rusqlite::{Connection, Row};
 
+use super::rooms;
 use crate::rules::catalogue::Channel;
 use crate::rules::day::{HoldTerms, Reservation, State};
 use crate::rules::ids::{Digest, ReservationId};
 use crate::rules::need::Services;
 use crate::rules::record::{Contract, Position};
+use crate::rules::room::TicketId;
 use crate::rules::time::{DayNumber, UnixMillis};
 use crate::shell::stored::{HoldFact, RememberedKey, Stored, live_holds};
 
@@ -22,6 +24,7 @@ pub(super) fn read(connection: &Connection, now: UnixMillis) -> rusqlite::Result
     })?;
     let now_ms = written.map_or(now.0, |written| written.min(now.0));
     let today = now_ms.div_euclid(86_400_000) - days_to_epoch();
+    stored.room_facts = rooms::read(connection, today)?;
     let mut statement = connection.prepare(
         "SELECT id, reservation, status, channel, services, sequence, secret, manage, request,
                 position, idempotency_key, booked_at_ms
@@ -76,6 +79,7 @@ fn booking(row: &Row<'_>) -> rusqlite::Result<Reservation> {
         channel: channel(row.get(3)?),
         services: services(row.get_ref(4)?.as_str()?),
         secret: Digest(row.get(6)?),
+        ticket: None,
         state: if cancelled {
             State::Cancelled(contract, position)
         } else {
@@ -86,8 +90,9 @@ fn booking(row: &Row<'_>) -> rusqlite::Result<Reservation> {
 
 fn holds(connection: &Connection, now: UnixMillis) -> rusqlite::Result<Vec<Reservation>> {
     let mut statement = connection.prepare(
-        "SELECT fact, reservation, successor, channel, services, secret, deadline_ms, at_ms
-           FROM ledger ORDER BY position DESC",
+        "SELECT fact, reservation, successor, channel, services, secret, deadline_ms, at_ms,
+                ticket
+           FROM ledger WHERE fact <> 'room' ORDER BY position DESC",
     )?;
     let facts = statement.query_map([], |row| Ok((UnixMillis(row.get(7)?), hold_fact(row)?)))?;
     live_holds(facts, now)
@@ -107,6 +112,7 @@ fn hold_fact(row: &Row<'_>) -> rusqlite::Result<HoldFact> {
                 channel: channel(row.get(3)?),
                 services: services(row.get_ref(4)?.as_str()?),
                 secret: Digest(row.get(5)?),
+                ticket: row.get::<_, Option<[u8; 8]>>(8)?.map(TicketId::from_bytes),
                 state: State::Held(terms),
             };
             HoldFact::Made(hold, terms)

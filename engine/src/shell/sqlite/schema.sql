@@ -21,13 +21,27 @@ CREATE TABLE IF NOT EXISTS ledger (
     position    INTEGER PRIMARY KEY,
     at_ms       INTEGER NOT NULL,
     fact        TEXT    NOT NULL,
-    reservation BLOB    NOT NULL,
+    reservation BLOB    NOT NULL, -- room: number and day of the room instead, 2 bytes each
     successor   BLOB,    -- moved: the new reservation
     channel     INTEGER, -- held: 0 public, 1 call centre, 2 walk-in
     services    TEXT,    -- held, booked, moved: number:quantity, comma separated
     secret      BLOB,    -- held: digest of the hold's secret
-    deadline_ms INTEGER  -- held, extended, stretched
+    deadline_ms INTEGER, -- held, extended, stretched
+    ticket      BLOB     -- held with a pass: the room, and the ticket's number in 4 bytes
 ) STRICT;
+
+-- What happened in waiting rooms; also the bookings that came of them. Of whoever booked there are
+-- keyed digests until the room has ended. Whoever may read this knows what a draw follows from
+-- before it is drawn.
+CREATE TABLE IF NOT EXISTS room_facts (
+    position INTEGER PRIMARY KEY, -- that of the ledger
+    at_ms    INTEGER NOT NULL,
+    room     INTEGER NOT NULL,    -- number of the room * 65536 + day
+    day      INTEGER NOT NULL,    -- of its release, days since 2000-01-01
+    event    TEXT    NOT NULL,
+    fact     TEXT    NOT NULL     -- JSON object with the event and what belongs to it
+) STRICT;
+CREATE INDEX IF NOT EXISTS room_facts_by_room ON room_facts (day, room, event);
 
 -- What became of every hold that was confirmed. A booking keeps its id when it moves.
 CREATE TABLE IF NOT EXISTS bookings (
@@ -98,6 +112,20 @@ SELECT bookings.code,
   LEFT JOIN offices ON offices.number = bookings.office
   LEFT JOIN persons ON persons.booking = bookings.id
  ORDER BY start_ms, office, counter;
+
+-- One row for each waiting room, without what its draw follows from.
+CREATE VIEW IF NOT EXISTS rooms AS
+SELECT room,
+       room >> 16                                             AS number,
+       date('2000-01-01', day || ' days')                     AS day,
+       datetime(min(at_ms) FILTER (WHERE event = 'announced') / 1000, 'unixepoch') AS opened_utc,
+       max(json_extract(fact, '$.tickets')) FILTER (WHERE event = 'drawn') AS drawn,
+       count(*) FILTER (WHERE event = 'passed')               AS passes,
+       count(*) FILTER (WHERE event = 'spent')                AS bookings,
+       max(json_extract(fact, '$.how')) FILTER (WHERE event = 'ended')     AS ended
+  FROM room_facts
+ GROUP BY day, room
+ ORDER BY day, room;
 
 CREATE VIEW IF NOT EXISTS history AS
 SELECT position,

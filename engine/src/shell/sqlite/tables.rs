@@ -3,9 +3,11 @@
 use jiff::tz::TimeZone;
 use rusqlite::{Connection, params};
 
+use super::rooms;
 use crate::rules::ids::ReservationId;
 use crate::rules::need::Services;
 use crate::rules::record::{Booked, Confirmed, Fact, Position};
+use crate::rules::room::TicketId;
 use crate::rules::time::UnixMillis;
 use crate::shell::scribe::Kept;
 
@@ -33,8 +35,10 @@ pub(super) fn insert(
             channel,
             secret,
             deadline,
+            ticket,
             ..
         } => {
+            row.ticket = ticket.map(TicketId::to_bytes);
             row.services = Some(*services);
             row.channel = Some(*channel as u8);
             row.secret = Some(secret.0);
@@ -47,6 +51,9 @@ pub(super) fn insert(
         Fact::Booked(booked) => {
             row.services = Some(booked.confirmed.services);
             insert_booking(connection, zone, position, at, booked)?;
+            if let Some((room, spent)) = booked.spent() {
+                rooms::insert(connection, position, at, room, spent)?;
+            }
         }
         Fact::Cancelled {
             origin, sequence, ..
@@ -59,6 +66,10 @@ pub(super) fn insert(
         Fact::Moved { to, .. } => {
             row.services = Some(to.services);
             move_booking(connection, zone, position, to)?;
+        }
+        Fact::Room { room, fact } => {
+            row.subject = room.to_bits().to_be_bytes().into();
+            rooms::insert(connection, position, at, *room, (**fact).clone())?;
         }
     }
     row.insert(connection)
@@ -76,12 +87,14 @@ struct LedgerRow {
     position: Position,
     at: UnixMillis,
     fact: &'static str,
-    reservation: ReservationId,
+    /// The reservation, or the room.
+    subject: Vec<u8>,
     successor: Option<ReservationId>,
     channel: Option<u8>,
     services: Option<Services>,
     secret: Option<[u8; 16]>,
     deadline: Option<UnixMillis>,
+    ticket: Option<[u8; 8]>,
 }
 
 impl LedgerRow {
@@ -90,7 +103,9 @@ impl LedgerRow {
             position,
             at,
             fact: fact.name(),
-            reservation: fact.id(),
+            subject: fact
+                .reservation()
+                .map_or_else(Vec::new, |id| id.to_bytes().into()),
             successor: match fact {
                 Fact::Moved { to, .. } => Some(to.id),
                 _ => None,
@@ -99,23 +114,25 @@ impl LedgerRow {
             services: None,
             secret: None,
             deadline: None,
+            ticket: None,
         }
     }
 
     fn insert(&self, connection: &Connection) -> rusqlite::Result<()> {
         let insert = "INSERT INTO ledger (position, at_ms, fact, reservation, successor, channel,
-                                          services, secret, deadline_ms)
-                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+                                          services, secret, deadline_ms, ticket)
+                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
         connection.prepare_cached(insert)?.execute(params![
             self.position.0,
             self.at.0,
             self.fact,
-            self.reservation.to_bytes(),
+            self.subject,
             self.successor.map(ReservationId::to_bytes),
             self.channel,
             self.services.map(|services| services.to_string()),
             self.secret,
             self.deadline.map(|deadline| deadline.0),
+            self.ticket,
         ])?;
         Ok(())
     }

@@ -461,6 +461,8 @@ mod tests {
                 answers: [].into(),
             },
             idempotency_key: None,
+            ticket: None,
+            identities: Vec::new(),
         }))
     }
 
@@ -496,7 +498,8 @@ mod tests {
     #[test]
     fn what_is_not_in_the_tables_is_checked_and_comes_there_at_the_next_start() {
         let many = 5 * TURN_RECORDS + 1;
-        let mut facts = vec![Fact::Released { id: booked(3).id() }; many];
+        let id = booked(3).reservation().unwrap();
+        let mut facts = vec![Fact::Released { id }; many];
         facts.extend([booked(0), booked(1)]);
         let data = left_with(&facts);
         let findings = verify(data.path()).unwrap();

@@ -1,2 +1,3 @@
-COPY facts (position, at, fact, reservation, successor, booking, channel, services, secret, deadline)
+COPY facts (position, at, fact, reservation, successor, booking, channel, services, secret, deadline,
+            ticket)
 FROM STDIN (FORMAT binary)

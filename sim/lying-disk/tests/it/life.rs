@@ -179,7 +179,10 @@ impl Life {
             let mut promises = self.promises.lock();
             promises.push(Appended {
                 name: record.fact.name(),
-                id: record.fact.id(),
+                id: record
+                    .fact
+                    .reservation()
+                    .expect("nobody waits in a room here"),
                 told: None,
             });
             promises.len() - 1

@@ -44,6 +44,7 @@ pub(crate) fn kleinheim() -> Catalogue {
             leika: vec![],
         }],
         offices: vec![],
+        rooms: Vec::new(),
     }
 }
 
@@ -131,6 +132,7 @@ impl Crowd {
             channel: Channel::Public,
             secret: self.digest(),
             deadline: EVENING + Millis::from_minutes(10),
+            ticket: None,
         }
     }
 
@@ -155,6 +157,8 @@ impl Crowd {
                 answers: [("anlass".to_owned(), answer)].into(),
             },
             idempotency_key: Some(self.digest()),
+            ticket: None,
+            identities: Vec::new(),
         }))
     }
 

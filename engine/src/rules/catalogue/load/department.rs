@@ -2,10 +2,11 @@
 
 use super::layout::Found;
 use super::office::{self, Conditions};
+use super::rooms;
 use super::services::Directory;
 use super::{GROUPS_MAX, LEIKA_MAX, MINUTES_MAX, NAME_CHARS_MAX, QUANTITY_MAX, SERVICES_MAX, text};
 use crate::rules::catalogue::reader::{Entry, Fault, Layers, Lookup, Report, Section, kinds};
-use crate::rules::catalogue::{Department, Office, Service, ServiceIndex};
+use crate::rules::catalogue::{Department, Office, RoomRule, Service, ServiceIndex};
 
 /// A department's file, read in several passes because services refer to each other.
 pub(super) struct DepartmentFile<'d> {
@@ -128,8 +129,17 @@ impl<'d> DepartmentFile<'d> {
             root.finish();
         }
         shared.iter().for_each(Section::finish);
-        self.root.finish();
         offices
+    }
+
+    /// After the offices of all departments: the waiting rooms. Nothing else is read after this.
+    pub(super) fn read_rooms(&self, offices: &[Office], taken: &mut rooms::Taken) -> Vec<RoomRule> {
+        let sections = self.root.tables("room", rooms::ROOMS_MAX);
+        if !self.found.offices.is_empty() {
+            self.root.finish();
+        }
+        let read = |section| rooms::read(section, self.position, offices, taken);
+        sections.iter().map(read).collect()
     }
 }
 

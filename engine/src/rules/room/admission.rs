@@ -1,0 +1,189 @@
+//! Who is let in: places are called in their order, called tickets are exchanged for passes.
+//!
+//! Passes that are live and places that are called and still awaited never exceed the room's
+//! ceiling together, so whoever comes in time always gets a pass. Whoever comes late gets one as
+//! soon as there is room, and nobody waits for those who do not come.
+
+use std::collections::{HashMap, VecDeque};
+
+use super::plan::Terms;
+use crate::rules::time::{Millis, UnixMillis};
+
+/// Passes that one ticket can have, one after the other: one to begin with, and another one.
+pub const PASSES_PER_TICKET: u8 = 2;
+
+/// A place that was called.
+#[derive(Clone, Copy, Debug)]
+struct Call {
+    seq: u32,
+    deadline: UnixMillis,
+}
+
+/// A pass that was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LivePass {
+    /// The how manieth of its ticket, from 1.
+    pub turn: u8,
+    pub expires_at: UnixMillis,
+    /// Holds that were made with it and have not ended.
+    pub holds: u8,
+    /// Whether the ledger has it.
+    pub durable: bool,
+}
+
+/// What can still be booked in the room's days.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stock {
+    /// Free seats, each of the shortest length that the office gives.
+    pub seats: u32,
+    /// Reserved seats that can fall back.
+    pub held: u32,
+}
+
+impl Stock {
+    pub fn is_gone(self) -> bool {
+        self.seats == 0 && self.held == 0
+    }
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Admission {
+    /// Places up to this one were called.
+    serving: u32,
+    /// Oldest first; also those that were answered since.
+    calls: VecDeque<Call>,
+    /// Called and still awaited, with what they are awaited until.
+    awaited: HashMap<u32, UnixMillis>,
+    passes: HashMap<u32, LivePass>,
+    /// Calls that the rate allows now, in thousandths.
+    allowance: i64,
+    filled_at: Option<UnixMillis>,
+}
+
+impl Admission {
+    pub(super) fn serving(&self) -> u32 {
+        self.serving
+    }
+
+    pub(super) fn passes(&self) -> usize {
+        self.passes.len()
+    }
+
+    pub(super) fn awaited(&self) -> usize {
+        self.awaited.len()
+    }
+
+    pub(super) fn pass(&self, seq: u32) -> Option<&LivePass> {
+        self.passes.get(&seq)
+    }
+
+    pub(super) fn pass_mut(&mut self, seq: u32) -> Option<&mut LivePass> {
+        self.passes.get_mut(&seq)
+    }
+
+    pub(super) fn awaited_until(&self, seq: u32) -> Option<UnixMillis> {
+        self.awaited.get(&seq).copied()
+    }
+
+    /// Whether a ticket that may be exchanged can have a pass now without exceeding the ceiling.
+    pub(super) fn has_room_for(&self, seq: u32, terms: &Terms) -> bool {
+        let others = self.awaited.len() - usize::from(self.awaited.contains_key(&seq));
+        self.passes.len() + others < terms.passes_max as usize
+    }
+
+    /// How many places may be called now: as the ceiling, the rate and the stock allow. Whoever
+    /// has a seat reserved needs none of what is free.
+    pub(super) fn callable(&mut self, now: UnixMillis, terms: &Terms, stock: Stock) -> u32 {
+        let per_minute = i64::from(terms.passes_per_minute);
+        // A second's worth can be saved up, or one call where that is less; a room begins with it.
+        let most = (per_minute * 1_000 / 60).max(1_000);
+        let elapsed = self.filled_at.map_or(Millis(60_000), |at| now - at);
+        let earned = elapsed.0.clamp(0, 60_000) * per_minute / 60;
+        self.allowance = (self.allowance + earned).min(most);
+        self.filled_at = Some(now);
+        let taken = self.passes.len() + self.awaited.len();
+        let ceiling = (terms.passes_max as usize).saturating_sub(taken);
+        let seeking = self.passes.values().filter(|pass| pass.holds == 0).count();
+        let free = (stock.seats as usize).saturating_sub(seeking + self.awaited.len());
+        let rate = usize::try_from(self.allowance / 1_000).unwrap_or(0);
+        ceiling.min(free).min(rate).try_into().unwrap_or(u32::MAX)
+    }
+
+    /// Places up to `upto` are called. `awaited` are the tickets on them that somebody may come
+    /// with; calls that nobody is awaited for cost nothing.
+    pub(super) fn called(
+        &mut self,
+        upto: u32,
+        awaited: impl Iterator<Item = u32>,
+        deadline: UnixMillis,
+    ) {
+        self.serving = self.serving.max(upto);
+        for seq in awaited {
+            self.awaited.insert(seq, deadline);
+            self.calls.push_back(Call { seq, deadline });
+            self.allowance -= 1_000;
+        }
+    }
+
+    /// Whoever was awaited until now and did not come.
+    pub(super) fn missed(&mut self, now: UnixMillis) -> Vec<u32> {
+        let mut missed = Vec::new();
+        while let Some(call) = self.calls.front()
+            && call.deadline <= now
+        {
+            // An answered call is not awaited any more, and one that was put back has another
+            // deadline.
+            if self.awaited.get(&call.seq) == Some(&call.deadline) {
+                missed.push(call.seq);
+            }
+            self.calls.pop_front();
+        }
+        missed
+    }
+
+    pub(super) fn no_longer_awaited(&mut self, seq: u32) {
+        self.awaited.remove(&seq);
+    }
+
+    /// Passes whose time is over and with which nothing is held.
+    pub(super) fn lapsed(&self, now: UnixMillis) -> Vec<(u32, u8)> {
+        let mut lapsed: Vec<(u32, u8)> = self
+            .passes
+            .iter()
+            .filter(|(_, pass)| pass.durable && pass.holds == 0 && pass.expires_at <= now)
+            .map(|(seq, pass)| (*seq, pass.turn))
+            .collect();
+        lapsed.sort_unstable();
+        lapsed
+    }
+
+    /// A pass is on its way to the ledger, or the ledger has it.
+    pub(super) fn give(&mut self, seq: u32, pass: LivePass) {
+        self.awaited.remove(&seq);
+        let known = self.passes.entry(seq).or_insert(pass);
+        if known.turn == pass.turn {
+            known.durable |= pass.durable;
+        } else {
+            *known = pass;
+        }
+    }
+
+    /// The ledger has refused the pass: its place is awaited again.
+    pub(super) fn take_back(&mut self, seq: u32, deadline: UnixMillis) {
+        if self.passes.get(&seq).is_some_and(|pass| !pass.durable) {
+            self.passes.remove(&seq);
+            self.awaited.insert(seq, deadline);
+            self.calls.push_back(Call { seq, deadline });
+        }
+    }
+
+    pub(super) fn end_pass(&mut self, seq: u32) -> Option<LivePass> {
+        self.passes.remove(&seq)
+    }
+
+    pub(super) fn end(&mut self) {
+        self.passes.clear();
+        self.awaited.clear();
+        self.calls.clear();
+    }
+}

@@ -1,0 +1,1 @@
+COPY room_facts (position, at, room, day, event, fact) FROM STDIN (FORMAT binary)
