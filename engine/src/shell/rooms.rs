@@ -68,6 +68,8 @@ impl RoomShard {
 pub struct Rooms {
     by_id: SharedMap<RoomId, Arc<RoomShard>>,
     by_name: SharedMap<String, Arc<RoomShard>>,
+    /// Announcements on their way to the ledger: while one is, there is no other.
+    announcing: SharedMap<RoomId, ()>,
 }
 
 impl Rooms {
@@ -85,6 +87,15 @@ impl Rooms {
             self.by_id.iter().map(|shard| Arc::clone(&shard)).collect();
         all.sort_by_cached_key(|shard| (shard.decide(|room| room.plan().release_at), shard.id));
         all
+    }
+
+    /// Whether it may be announced: not while an announcement is on its way.
+    pub(super) fn begin_announcing(&self, id: RoomId) -> bool {
+        self.announcing.insert(id, ()).is_none()
+    }
+
+    pub(super) fn end_announcing(&self, id: RoomId) {
+        self.announcing.remove(&id);
     }
 
     /// In place of one with the same id.

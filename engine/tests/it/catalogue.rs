@@ -9,7 +9,7 @@ use morgenruh_engine::rules::catalogue::dump::dump;
 use morgenruh_engine::rules::catalogue::load::load;
 use morgenruh_engine::rules::catalogue::{Catalogue, Office, Status};
 
-type Files = BTreeMap<String, String>;
+pub(crate) type Files = BTreeMap<String, String>;
 
 /// The files of a city that comes with the project.
 fn city_files(name: &str) -> Files {
@@ -37,7 +37,7 @@ fn city_files(name: &str) -> Files {
 }
 
 /// A small town that loads: one department, three services, one office with two counters.
-fn small_town() -> Files {
+pub(crate) fn small_town() -> Files {
     let files = [
         (
             "city.toml",
@@ -103,7 +103,7 @@ hours = ["08:00-12:00"]
         .collect()
 }
 
-fn complaints(files: &Files) -> Vec<String> {
+pub(crate) fn complaints(files: &Files) -> Vec<String> {
     load(files)
         .err()
         .unwrap_or_default()
@@ -112,7 +112,7 @@ fn complaints(files: &Files) -> Vec<String> {
         .collect()
 }
 
-fn loaded(files: &Files) -> Catalogue {
+pub(crate) fn loaded(files: &Files) -> Catalogue {
     match load(files) {
         Ok(catalogue) => catalogue,
         Err(errors) => panic!("{errors:#?}"),

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use morgenruh_engine::rules::record::{Fact, Position, Record};
+use morgenruh_engine::rules::room::RoomId;
 use morgenruh_engine::rules::time::UnixMillis;
 use morgenruh_engine::shell::ledger::{Entry, Health, Ledger, NotKept};
 use parking_lot::Mutex;
@@ -95,6 +96,20 @@ impl Notebook {
             .iter()
             .chain(waiting)
             .map(|record| record.fact.name())
+            .collect()
+    }
+
+    /// The names of what happened in a waiting room so far, durable or not.
+    pub(crate) fn room_facts(&self, id: RoomId) -> Vec<&'static str> {
+        let page = self.page.lock();
+        let waiting = page.waiting.iter().map(|entry| &entry.record);
+        page.kept
+            .iter()
+            .chain(waiting)
+            .filter_map(|record| match &record.fact {
+                Fact::Room { room, fact } if *room == id => Some(fact.name()),
+                _ => None,
+            })
             .collect()
     }
 

@@ -305,6 +305,41 @@ fn a_place_that_nobody_takes_goes_to_the_next() {
     assert_eq!(hall.enter(line[0]), Ok(1), "late is not too late");
 }
 
+/// The line fills each free place within a moment: without that, late would be never.
+#[test]
+fn whoever_came_late_is_let_in_before_others_are_called() {
+    let mut hall = Hall::new(1);
+    hall.gather(4);
+    hall.until(RELEASE);
+    hall.tick();
+    let line = hall.line();
+    hall.until(hall.now + Millis::from_minutes(5));
+    hall.tick();
+    assert_eq!(hall.room.serving(), 2);
+    assert_eq!(hall.enter(line[0]), Err(PassRefusal::Full));
+    hall.enter(line[1]).unwrap();
+    hall.book(line[1]);
+    hall.tick();
+    assert_eq!(hall.room.serving(), 2, "nobody else is called");
+    assert_eq!(hall.room.awaited(), 1);
+    assert_eq!(hall.enter(line[0]), Ok(1));
+    hall.book(line[0]);
+    hall.tick();
+    assert_eq!(hall.room.serving(), 3);
+    // Somebody who asks and stays away does not keep the others for a whole turn.
+    hall.until(hall.now + Millis::from_minutes(5));
+    hall.tick();
+    assert_eq!(hall.room.serving(), 4);
+    assert_eq!(hall.enter(line[2]), Err(PassRefusal::Full));
+    hall.enter(line[3]).unwrap();
+    hall.book(line[3]);
+    hall.tick();
+    assert_eq!(hall.room.awaited(), 1);
+    hall.until(hall.now + Millis::from_minutes(1));
+    assert_eq!((hall.room.awaited(), hall.room.counts().missed), (0, 2));
+    assert_eq!(hall.enter(line[2]), Ok(1));
+}
+
 #[test]
 fn a_pass_lapses_once_and_comes_back_once() {
     let mut hall = Hall::new(1);

@@ -19,7 +19,7 @@ use morgenruh_engine::rules::need::{Need, Services};
 use morgenruh_engine::rules::record::Person;
 use morgenruh_engine::rules::time::{Millis, UnixMillis};
 use morgenruh_engine::shell::engine::{
-    Booking, ChangeError, ConfirmAsk, ConfirmError, Engine, HoldAsk, HoldError, Limits,
+    Booking, ChangeError, ConfirmAsk, ConfirmError, Engine, HoldAsk, HoldError, Limits, PassInHand,
 };
 use morgenruh_engine::shell::ledger::{Durable, Ledger};
 
@@ -185,8 +185,21 @@ impl Hall {
         start: UnixMillis,
         need: Need,
     ) -> Result<HoldToken, HoldError> {
+        self.hold_as(now, office, start, need, Channel::Public, None)
+    }
+
+    /// Through any channel, with the pass of a waiting room or without.
+    pub(crate) fn hold_as(
+        &self,
+        now: UnixMillis,
+        office: OfficeIndex,
+        start: UnixMillis,
+        need: Need,
+        channel: Channel,
+        pass: Option<PassInHand>,
+    ) -> Result<HoldToken, HoldError> {
         let random = self.holds.fetch_add(1, Ordering::Relaxed);
-        let (secret, channel) = (secret(random), Channel::Public);
+        let secret = secret(random);
         let ask = HoldAsk {
             office,
             need,
@@ -194,7 +207,7 @@ impl Hall {
             channel,
             secret: secret.digest(),
             random,
-            pass: None,
+            pass,
         };
         self.engine.hold(now, &ask).map(|hold| HoldToken {
             id: hold.id,
@@ -208,6 +221,17 @@ impl Hall {
         token: HoldToken,
         request: &str,
     ) -> Answer<Booking, ConfirmError> {
+        self.confirm_as(now, token, request, Vec::new())
+    }
+
+    /// By somebody whom a waiting room would recognise.
+    pub(crate) fn confirm_as(
+        &self,
+        now: UnixMillis,
+        token: HoldToken,
+        request: &str,
+        identities: Vec<Digest>,
+    ) -> Answer<Booking, ConfirmError> {
         let (done, answer) = channel();
         let request = digest(request);
         let ask = ConfirmAsk {
@@ -215,7 +239,7 @@ impl Hall {
             person: erika(),
             request,
             idempotency_key: Some(request),
-            identities: Vec::new(),
+            identities,
         };
         self.engine
             .confirm(now, ask, move |outcome| drop(done.send(outcome)));

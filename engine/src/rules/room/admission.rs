@@ -4,13 +4,18 @@
 //! ceiling together, so whoever comes in time always gets a pass. Whoever comes late gets one as
 //! soon as there is room, and nobody waits for those who do not come.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use super::plan::Terms;
 use crate::rules::time::{Millis, UnixMillis};
 
 /// Passes that one ticket can have, one after the other: one to begin with, and another one.
 pub const PASSES_PER_TICKET: u8 = 2;
+
+/// How long somebody who came late and found no room is awaited once there is some.
+const LATE_TURN: Millis = Millis::from_minutes(1);
+/// Tickets that are remembered because they came late; whoever comes then has to be lucky.
+const LATE_MAX: usize = 10_000;
 
 /// A place that was called.
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +59,11 @@ pub(super) struct Admission {
     calls: VecDeque<Call>,
     /// Called and still awaited, with what they are awaited until.
     awaited: HashMap<u32, UnixMillis>,
+    /// Tickets that came late and found no room, by their places: they are let in before anybody
+    /// else is called.
+    late: BTreeMap<u32, u32>,
+    /// Of those of them who are awaited, oldest first.
+    late_calls: VecDeque<Call>,
     passes: HashMap<u32, LivePass>,
     /// Calls that the rate allows now, in thousandths.
     allowance: i64,
@@ -141,6 +151,40 @@ impl Admission {
         missed
     }
 
+    /// Somebody whose place was called found no room.
+    pub(super) fn remember_late(&mut self, position: u32, seq: u32) {
+        if self.late.len() < LATE_MAX {
+            self.late.insert(position, seq);
+        }
+    }
+
+    /// Whoever came late is awaited as soon as there is room, unless it is over for the ticket.
+    pub(super) fn await_late(
+        &mut self,
+        now: UnixMillis,
+        terms: &Terms,
+        over: impl Fn(u32) -> bool,
+    ) {
+        while let Some(call) = self.late_calls.front()
+            && call.deadline <= now
+        {
+            if self.awaited.get(&call.seq) == Some(&call.deadline) {
+                self.awaited.remove(&call.seq);
+            }
+            self.late_calls.pop_front();
+        }
+        while self.passes.len() + self.awaited.len() < terms.passes_max as usize
+            && let Some((_, seq)) = self.late.pop_first()
+        {
+            let is_awaited = self.awaited.contains_key(&seq) || self.passes.contains_key(&seq);
+            if !is_awaited && !over(seq) {
+                let deadline = now + LATE_TURN.min(terms.turn);
+                self.awaited.insert(seq, deadline);
+                self.late_calls.push_back(Call { seq, deadline });
+            }
+        }
+    }
+
     pub(super) fn no_longer_awaited(&mut self, seq: u32) {
         self.awaited.remove(&seq);
     }
@@ -185,5 +229,7 @@ impl Admission {
         self.passes.clear();
         self.awaited.clear();
         self.calls.clear();
+        self.late.clear();
+        self.late_calls.clear();
     }
 }

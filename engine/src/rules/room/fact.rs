@@ -6,7 +6,7 @@
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::draw::DrawSecret;
+use super::draw::{DrawSecret, TICKETS_MAX};
 use super::proof::Beacon;
 use crate::rules::ids::{Digest, ReservationId};
 use crate::rules::time::UnixMillis;
@@ -25,7 +25,8 @@ pub enum RoomFact {
         /// What the secret is committed together with, word for word.
         rules: String,
     },
-    /// Numbers below `upto` may be given; `given` of them were by then.
+    /// Numbers below `upto` may be given; `given` of them were by then. When it reserves nothing new
+    /// it says how many there were at the release.
     Reserved {
         upto: u32,
         given: u32,
@@ -134,6 +135,29 @@ impl RoomFact {
             self,
             RoomFact::Missed { .. } | RoomFact::Lapsed { .. } | RoomFact::Left { .. }
         )
+    }
+
+    /// Whether there can be tickets with its numbers at all.
+    pub fn is_possible(&self) -> bool {
+        match self {
+            RoomFact::Reserved { upto, given } => *upto <= TICKETS_MAX && given <= upto,
+            RoomFact::Unsure { upto: number, .. }
+            | RoomFact::Called { upto: number }
+            | RoomFact::Frozen { tickets: number }
+            | RoomFact::Drawn {
+                tickets: number, ..
+            } => *number <= TICKETS_MAX,
+            RoomFact::Passed { seq, .. }
+            | RoomFact::Missed { seq }
+            | RoomFact::Lapsed { seq, .. }
+            | RoomFact::Left { seq }
+            | RoomFact::Preferred { seq, .. }
+            | RoomFact::Spent { seq, .. } => *seq < TICKETS_MAX,
+            RoomFact::Announced { .. }
+            | RoomFact::Paused { .. }
+            | RoomFact::Resumed { .. }
+            | RoomFact::Ended { .. } => true,
+        }
     }
 
     /// The word for it in tables.

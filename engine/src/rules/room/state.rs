@@ -6,6 +6,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::TicketId;
 use super::admission::{Admission, LivePass, PASSES_PER_TICKET, Stock};
@@ -23,6 +24,8 @@ use crate::rules::time::{Millis, UnixMillis};
 /// Numbers that are reserved in the ledger at a time. Those of the last block that were never
 /// given are lost with a crash.
 const BLOCK: u32 = 2_048;
+/// How long before the opening the first numbers are reserved: a restart before that loses none.
+const RESERVED_AHEAD: Millis = Millis::from_minutes(1);
 /// Leaves that are fed to the tree at a time, so that nothing is left to do at the draw.
 const FEED_MAX: u32 = 65_536;
 /// Tickets that staff can call out of their turn, per room.
@@ -91,6 +94,31 @@ impl DrawTask {
     }
 }
 
+/// What a report is made from.
+#[derive(Debug)]
+pub struct ReportTask {
+    drawn: Arc<Drawn>,
+    serving: u32,
+    left: Bits,
+    spent: Bits,
+    had: Bits,
+    exceptions: u32,
+}
+
+impl ReportTask {
+    /// Takes a second for a million tickets: do it where nobody waits.
+    pub fn work_out(self) -> FairnessReport {
+        let line = &self.drawn.line;
+        let fate = |seq: u32| match line.position_of(seq) {
+            _ if self.spent.contains(seq) => Fate::Booked,
+            _ if self.had.contains(seq) => Fate::Passed,
+            Some(position) if position <= self.serving && !self.left.contains(seq) => Fate::NoShow,
+            _ => Fate::NotCalled,
+        };
+        FairnessReport::new(&self.drawn.seed, line, fate, self.exceptions)
+    }
+}
+
 #[derive(Debug)]
 enum Stage {
     /// Before the draw.
@@ -103,10 +131,10 @@ enum Stage {
         beacon: Option<Beacon>,
     },
     /// Its line is known.
-    Drawn(Box<Drawn>),
+    Drawn(Arc<Drawn>),
 }
 
-/// Strict facts on their way to the ledger.
+/// Strict facts on their way to the ledger, or there.
 #[derive(Debug, Default)]
 struct Marks {
     unsure: bool,
@@ -264,7 +292,7 @@ impl Room {
         facts: impl Iterator<Item = &'a RoomRecord>,
     ) -> Room {
         let mut room = Room::announced(plan, secret, identity_key, rules);
-        for RoomRecord { at, fact, .. } in facts {
+        for RoomRecord { at, fact, .. } in facts.filter(|it| it.fact.is_possible()) {
             if let RoomFact::Reserved { given, .. } = fact {
                 room.given = room.given.max(*given);
             }
@@ -274,7 +302,11 @@ impl Room {
             }
         }
         room.newly_unsure = room.given..room.reserved;
-        room.given = room.reserved;
+        room.given = room.given.max(room.reserved);
+        // Now, while nobody waits.
+        while matches!(room.stage, Stage::Open) && room.tree.len() < room.to_draw() {
+            room.feed();
+        }
         room
     }
 
@@ -405,9 +437,15 @@ impl Room {
     }
 
     /// The next block of numbers, when the last one is half used.
-    pub fn reserve(&mut self) -> Option<RoomFact> {
-        let enough = self.reserved - self.given > BLOCK / 2 || self.reserved >= TICKETS_MAX;
-        if enough || self.marks.reserving || self.ended.is_some() {
+    pub fn reserve(&mut self, now: UnixMillis) -> Option<RoomFact> {
+        let early = now + RESERVED_AHEAD < self.plan.opens_at;
+        // Which numbers nobody knows of is told first: they follow from what was reserved before.
+        let waits = self.marks.reserving || !self.newly_unsure.is_empty();
+        if early || waits || self.ended.is_some() {
+            return None;
+        }
+        let left = self.reserved.saturating_sub(self.given);
+        if left > BLOCK / 2 || self.reserved >= TICKETS_MAX {
             return None;
         }
         self.marks.reserving = true;
@@ -437,15 +475,16 @@ impl Room {
         if !self.newly_unsure.is_empty() {
             return self.remember_unsure().into_iter().collect();
         }
-        let mut facts: Vec<RoomFact> = self.reserve().into_iter().collect();
-        facts.extend(self.freeze_for_beacon());
+        let mut facts = Vec::new();
         if matches!(self.stage, Stage::Open) && self.is_draw_due(now, beacon) {
             self.stage = Stage::Deciding;
             facts.push(RoomFact::Drawn {
-                tickets: self.frozen.unwrap_or(self.given),
+                tickets: self.to_draw(),
                 beacon: beacon.cloned(),
             });
         }
+        facts.extend(self.count());
+        facts.extend(self.reserve(now));
         let lapsed = self.admission.lapsed(now).into_iter();
         let lapsed = lapsed.map(|(seq, turn)| RoomFact::Lapsed { seq, turn });
         let missed = self.admission.missed(now).into_iter();
@@ -456,6 +495,10 @@ impl Room {
         }
         facts.extend(relaxed);
         facts.extend(self.end(now));
+        if !self.paused && !self.marks.ending {
+            let over = |seq| self.left.contains(seq) || self.spent.contains(seq);
+            self.admission.await_late(now, &self.plan.terms, over);
+        }
         facts.extend(self.call(now));
         facts
     }
@@ -472,10 +515,15 @@ impl Room {
         is_first.then_some(fact)
     }
 
+    /// Tickets that take part in the draw, as far as is known.
+    fn to_draw(&self) -> u32 {
+        self.frozen.unwrap_or(self.given)
+    }
+
     /// Feeds the tree with tickets that were given, as many as do not keep anybody waiting.
     fn feed(&mut self) {
         let drawn = match &self.stage {
-            Stage::Open => self.frozen.unwrap_or(self.given),
+            Stage::Open => self.to_draw(),
             Stage::Decided { tickets, .. } => *tickets,
             _ => return,
         };
@@ -485,10 +533,11 @@ impl Room {
         }
     }
 
-    /// Where a beacon counts, nobody may choose the number of tickets after it is known.
-    fn freeze_for_beacon(&mut self) -> Option<RoomFact> {
+    /// How many were given by the release, while the draw waits for something: a restart lets
+    /// nobody into it who came later, and nobody may choose the number once a beacon is known.
+    pub fn count(&mut self) -> Option<RoomFact> {
         let tickets = self.frozen?;
-        let waits = self.plan.terms.beacons.is_some() && matches!(self.stage, Stage::Open);
+        let waits = matches!(self.stage, Stage::Open) && self.newly_unsure.is_empty();
         if !waits || self.is_frozen || self.marks.freezing {
             return None;
         }
@@ -536,7 +585,7 @@ impl Room {
     }
 
     pub fn install(&mut self, drawn: Drawn) {
-        self.stage = Stage::Drawn(Box::new(drawn));
+        self.stage = Stage::Drawn(Arc::new(drawn));
         self.changes += 1;
     }
 
@@ -695,7 +744,7 @@ impl Room {
     /// Gives a ticket its pass. Exchanging it again gives the same pass while that is live.
     ///
     /// # Errors
-    /// [`PassRefusal`]; nothing has changed.
+    /// [`PassRefusal`]; nothing has changed, except that whoever came late is let in next.
     pub fn exchange(&mut self, now: UnixMillis, seq: u32) -> Result<Exchange, PassRefusal> {
         if seq >= self.given {
             return Err(PassRefusal::Unknown);
@@ -709,8 +758,9 @@ impl Room {
                 })
             }
             Standing::Called { .. } if self.paused => Err(PassRefusal::Paused),
-            Standing::Called { .. } => {
+            Standing::Called { position, .. } => {
                 if !self.admission.has_room_for(seq, &self.plan.terms) {
+                    self.admission.remember_late(position, seq);
                     return Err(PassRefusal::Full);
                 }
                 let pass = LivePass {
@@ -820,6 +870,8 @@ impl Room {
                 self.newly_unsure = 0..0;
                 self.marks.unsure = false;
             }
+            RoomFact::Drawn { .. } | RoomFact::Frozen { .. }
+                if matches!(self.stage, Stage::Decided { .. } | Stage::Drawn(_)) => {}
             RoomFact::Frozen { tickets } => {
                 self.given = self.given.max(*tickets);
                 self.frozen = Some(*tickets);
@@ -850,17 +902,21 @@ impl Room {
                 turn,
                 expires_at,
             } => {
-                self.given = self.given.max(seq + 1);
+                self.given = self.given.max(seq.saturating_add(1));
                 let pass = LivePass {
                     turn: *turn,
                     expires_at: UnixMillis(*expires_at),
                     holds: 0,
                     durable: true,
                 };
-                self.admission.give(*seq, pass);
                 let had = self.had.get_mut(usize::from(turn.saturating_sub(1)));
                 if had.is_some_and(|had| had.insert(*seq)) {
                     self.counts.passes += 1;
+                    // It can have ended while it was on its way.
+                    let over = self.left.contains(*seq) || self.spent.contains(*seq);
+                    if !over && self.ended.is_none() {
+                        self.admission.give(*seq, pass);
+                    }
                 }
             }
             RoomFact::Missed { seq } => {
@@ -892,7 +948,7 @@ impl Room {
                 self.claim(identities, *booking);
             }
             RoomFact::Ended { how } => {
-                self.ended = Some(*how);
+                self.ended.get_or_insert(*how);
                 self.admission.end();
                 self.identities = HashMap::new();
             }
@@ -925,18 +981,17 @@ impl Room {
     }
 
     /// How the release went for those who came early and late, once tickets were drawn.
-    pub fn report(&self) -> Option<FairnessReport> {
-        let drawn = self.drawn()?;
-        let fate = |seq: u32| match self.position_of(seq) {
-            _ if self.spent.contains(seq) => Fate::Booked,
-            _ if self.had[0].contains(seq) => Fate::Passed,
-            Some(position) if position <= self.serving() && !self.left.contains(seq) => {
-                Fate::NoShow
-            }
-            _ => Fate::NotCalled,
+    pub fn report_task(&self) -> Option<ReportTask> {
+        let Stage::Drawn(drawn) = &self.stage else {
+            return None;
         };
-        let exceptions = self.counts.preferred;
-        let line = &drawn.line;
-        Some(FairnessReport::new(&drawn.seed, line, fate, exceptions))
+        Some(ReportTask {
+            drawn: Arc::clone(drawn),
+            serving: self.serving(),
+            left: self.left.clone(),
+            spent: self.spent.clone(),
+            had: self.had[0].clone(),
+            exceptions: self.counts.preferred,
+        })
     }
 }

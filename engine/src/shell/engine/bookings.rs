@@ -7,8 +7,10 @@ use crate::rules::catalogue::OfficeIndex;
 use crate::rules::day::{Begun, BookingRefusal, Day, HoldUse, MoveOutcome, State};
 use crate::rules::ids::{Digest, HoldToken, ReservationId, Secret};
 use crate::rules::record::{Booked, Confirmed, Contract, Fact, Person, Position, Record};
+use crate::rules::room::TicketId;
 use crate::rules::time::{Millis, UnixMillis};
 use crate::shell::ledger::{Durable, Entry, Health, Ledger, NotKept};
+use crate::shell::rooms::RoomShard;
 
 /// A deadline that rose by less is not written down.
 const STRETCH_NOTED: Millis = Millis::from_minutes(1);
@@ -306,6 +308,9 @@ impl Engine {
                 return done(Err(refusal));
             }
         };
+        let hold = new_day.as_ref().unwrap_or(&old_day).reservation(token.id);
+        let ticket = hold.and_then(|hold| hold.ticket);
+        let room = ticket.and_then(|ticket| Some((self.rooms.get(ticket.room)?, ticket)));
         let fact = Fact::Moved {
             from,
             to: Box::new(confirmed.clone()),
@@ -326,6 +331,9 @@ impl Engine {
                     }
                     let outcome = MoveOutcome::Durable(position);
                     old_settled.decide(|day| day.settle_move(from, to, outcome));
+                    if let Some((room, ticket)) = room {
+                        use_up(&room, &*ledger, ticket, now);
+                    }
                     done(Ok(booking(confirmed, position)));
                 }
                 Err(NotKept { at }) => {
@@ -335,6 +343,20 @@ impl Engine {
                 }
             },
         );
+    }
+}
+
+/// A booking was moved onto a seat that was held with this ticket's pass: that was its turn.
+fn use_up(room: &RoomShard, ledger: &dyn Ledger, ticket: TicketId, at: UnixMillis) {
+    let left = room.lock().leave(at, ticket.seq);
+    if let Some(fact) = left {
+        let fact = Fact::Room {
+            room: ticket.room,
+            fact: Box::new(fact),
+        };
+        let record = Record { at, fact };
+        // If the queue is full, the next start gives the pass back.
+        drop(ledger.append(Entry { record, done: None }));
     }
 }
 

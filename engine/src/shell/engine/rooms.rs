@@ -118,10 +118,11 @@ impl Engine {
                     !is_other && (is_begun || room.rules() == rules)
                 })
             });
-            if !is_near || stands {
+            if !is_near || stands || !self.rooms.begin_announcing(plan.id) {
                 continue;
             }
             let (Some(secret), Some(identity_key)) = (random(), random()) else {
+                self.rooms.end_announcing(plan.id);
                 return;
             };
             let (secret, identity_key) = (DrawSecret(secret), IdentityKey(identity_key));
@@ -135,6 +136,7 @@ impl Engine {
             };
             let rooms = Arc::clone(&self.rooms);
             self.append_strict((), now, fact, move |outcome| {
+                rooms.end_announcing(plan.id);
                 if outcome.is_ok() {
                     let room = Room::announced(plan, secret, identity_key, rules);
                     rooms.put(Arc::new(RoomShard::new(room)));
@@ -220,7 +222,8 @@ impl Engine {
     pub fn join(&self, now: UnixMillis, shard: &Arc<RoomShard>) -> Result<Joined, JoinRefusal> {
         let mut room = shard.lock();
         let seq = room.join(now);
-        if let Some(fact) = room.reserve() {
+        let counted = room.count();
+        for fact in counted.into_iter().chain(room.reserve(now)) {
             self.tell(now, shard, &mut room, fact);
         }
         let seq = seq?;

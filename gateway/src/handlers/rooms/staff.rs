@@ -100,9 +100,10 @@ pub(crate) async fn report(
     Segment(id): Segment,
 ) -> Result<Response, ApiError> {
     let room = room(&app, &id)?;
-    let report = room.decide(|room| room.report());
-    let report =
-        report.ok_or_else(|| ApiError::new(Kind::NotDrawn, "Come back after the draw."))?;
+    let task = room.decide(|room| room.report_task());
+    let task = task.ok_or_else(|| ApiError::new(Kind::NotDrawn, "Come back after the draw."))?;
+    let report = tokio::task::spawn_blocking(|| task.work_out()).await;
+    let report = report.map_err(|_| ApiError::new(Kind::Overloaded, "Ask again in a moment."))?;
     let no_store = HeaderValue::from_static("no-store");
     Ok(([(header::CACHE_CONTROL, no_store)], Json(report)).into_response())
 }
