@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Replays the Düsseldorf morning against a service of its own: free ports, data that is thrown
-# away. Exit code and verdict are those of the load tool. PEOPLE, SPEED and BIN (the folder of
-# the two programs) can be set.
+# away. Exit code and verdict are those of the load tool. PEOPLE, SPEED, SCENARIO (a file), BOTS and
+# BIN (the folder of the two programs) can be set.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -25,7 +25,7 @@ export MORGENRUH_LIMITS_EXEMPT=127.0.0.0/8
     >"$data/ready" 2>"$data/log" &
 service=$!
 
-until address=$(sed -n 's/^ready listen=\([^ ]*\) .*/\1/p' "$data/ready") && [ -n "$address" ]; do
+until read -r address admin < <(sed -n 's/^ready listen=\([^ ]*\) admin=\([^ ]*\) .*/\1 \2/p' "$data/ready"); do
     if ! kill -0 "$service" 2>/dev/null; then
         cat "$data/log" >&2
         exit 2
@@ -35,7 +35,9 @@ done
 
 verdict=0
 "$bin"/morgenruh-loadtest morning --base-url "http://$address" \
-    --people "${PEOPLE:-6500}" --speed "$speed" --report "$bin/../morning.json" || verdict=$?
+    --admin-url "http://$admin" --people "${PEOPLE:-6500}" --speed "$speed" \
+    ${SCENARIO:+--scenario "$SCENARIO"} ${BOTS:+--bots "$BOTS"} \
+    --report "$bin/../morning.json" || verdict=$?
 
 kill "$service" && wait "$service" || true
 service=

@@ -19,6 +19,8 @@ use morgenruh::clock;
 use morgenruh::idempotency::Idempotency;
 use morgenruh::keys::Keys;
 use morgenruh::listener::Places;
+use morgenruh::proof_of_work::Challenges;
+use morgenruh::rooms::Documents;
 use morgenruh::router;
 use morgenruh::service_keys::ServiceKeys;
 use morgenruh::settings::Settings;
@@ -124,6 +126,8 @@ impl Town {
             limits: morgenruh::limits::Limits::new(&settings.limits),
             service_keys: ServiceKeys::parse(keys).expect("the keys of the small town are keys"),
             keys: Keys::of(tokens::ring(tokens::SIGNER)),
+            rooms: Documents::new(1),
+            challenges: Challenges::default(),
             traffic: Traffic::default(),
             public_places: Places::new(1),
             admin_places: Places::new(1),

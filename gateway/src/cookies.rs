@@ -1,7 +1,8 @@
 //! Cookies that carry tokens of the waiting room. They are for the server alone: no script reads
 //! them, no other site makes a browser send them along with a change.
 //!
-//! What is kept in them are our own tokens and ids of rooms, which need no quoting.
+//! What is kept in them are our own tokens, ids of rooms and addresses as base64url, which need no
+//! quoting.
 
 use axum::http::{HeaderMap, HeaderValue, header};
 
@@ -16,11 +17,13 @@ pub struct Cookies {
     over_tls: bool,
 }
 
-/// A token for which there is a cookie.
+/// What there is a cookie for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     Ticket,
     Pass,
+    /// Where somebody wanted to go who was sent to wait.
+    Target,
 }
 
 impl Purpose {
@@ -28,6 +31,7 @@ impl Purpose {
         match self {
             Purpose::Ticket => "ticket",
             Purpose::Pass => "pass",
+            Purpose::Target => "target",
         }
     }
 }

@@ -37,6 +37,16 @@ const HEADERS: [(HeaderName, HeaderValue); 4] = [
     ),
 ];
 
+/// The policy of a page with a script that this nonce marks, which may ask us and nobody else.
+pub(crate) fn policy_with_script(nonce: &str) -> HeaderValue {
+    let text = format!(
+        "default-src 'none'; script-src 'nonce-{nonce}'; connect-src 'self'; \
+         style-src 'self' 'unsafe-inline'; img-src 'self'; form-action 'self'; base-uri 'none'; \
+         frame-ancestors 'none'"
+    );
+    HeaderValue::try_from(text).expect("a nonce is letters and digits")
+}
+
 /// Bounds of a single request.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
@@ -75,7 +85,8 @@ async fn around(State(frame): State<Arc<Frame>>, request: Request, next: Next) -
     };
     let headers = response.headers_mut();
     for (name, value) in HEADERS {
-        headers.insert(name, value);
+        // A page that needs another policy has said so.
+        headers.entry(name).or_insert(value);
     }
     let template = matched.as_ref().map(MatchedPath::as_str);
     let status = response.status();

@@ -96,6 +96,7 @@ kinds! {
     TicketUsed            "ticket-used"             CONFLICT               "The ticket has been used"
     NotYourTurn           "not-your-turn"           TOO_EARLY              "The ticket's turn has not come"
     NotDrawn              "not-drawn"               CONFLICT               "There is no draw of this"
+    CrossSite             "cross-site"              FORBIDDEN              "The request comes from another site"
     BeaconRefused         "beacon-refused"          CONFLICT               "The beacon is not taken"
     TooManyListeners      "too-many-listeners"      SERVICE_UNAVAILABLE    "Too many follow the waiting rooms"
     Internal              "internal-error"          INTERNAL_SERVER_ERROR  "Something is wrong on our side"

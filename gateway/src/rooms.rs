@@ -57,6 +57,10 @@ impl Documents {
         Some(Arc::clone(&sender.borrow()))
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.by_name.is_empty()
+    }
+
     /// Told of every new version.
     pub(crate) fn follow(&self, name: &str) -> Option<watch::Receiver<Arc<Rendered>>> {
         Some(self.by_name.get(name)?.subscribe())

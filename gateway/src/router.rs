@@ -2,15 +2,17 @@
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{MethodRouter, any, get, post};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 use utoipa_axum::routes;
 
 use crate::app::AppState;
+use crate::handlers::waiting_page::forms;
 use crate::handlers::{
-    availability, bookings, catalogue, documentation, health, holds, metrics, rooms, start_page,
+    availability, bookings, catalogue, documentation, forward_auth, health, holds, metrics, rooms,
+    start_page, waiting_page,
 };
 use crate::limits::{self, Action};
 use crate::middleware::{self, Bounds};
@@ -104,6 +106,18 @@ pub fn public(app: AppState) -> Router {
         ("/api/docs", get(documentation::page)),
         ("/api/openapi.json", get(documentation::openapi)),
         ("/problems/{slug}", get(documentation::problem)),
+        ("/assets/verify-draw.js", get(waiting_page::draw::script)),
+        ("/warteraum", get(waiting_page::list)),
+        ("/warteraum/{room}", get(waiting_page::show)),
+        ("/warteraum/{room}/auslosung", get(waiting_page::draw::page)),
+        ("/warteraum/{room}/ticket", post(forms::join)),
+        ("/warteraum/{room}/eintreten", post(forms::enter)),
+        ("/warteraum/{room}/verlassen", post(forms::leave)),
+        (
+            "/warteraum/{room}/weiter/{ticket}",
+            get(forms::offer).post(forms::adopt),
+        ),
+        ("/forward-auth/{room}", any(forward_auth::ask)),
         ("/healthz", get(health::healthz)),
         ("/readyz", get(health::readyz)),
     ];

@@ -301,6 +301,8 @@ mod tests {
         settings.holds.stretch_minutes_max = 0;
         settings.server.public_url = Some("https://termine.example.org".to_owned());
         settings.room.keys_file = Some(PathBuf::from("room keys"));
+        settings.room.forward_auth_targets =
+            vec!["https://a.example".to_owned(), "http://[::1]:1".to_owned()];
         settings.ledger.kind = Kind::Redis;
         settings.redis.user = Some("gateway".to_owned());
         settings.redis.durability = Durability::Relaxed;
@@ -363,6 +365,11 @@ mod tests {
             (
                 "[redis]\nca_file = \"ca.pem\"\n",
                 "server.toml:2: redis.ca_file: is of no use without tls = true",
+            ),
+            (
+                "[room]\nforward_auth_targets = \"https://a.example, b.example\"\n",
+                "server.toml:2: room.forward_auth_targets: \"b.example\" is not like \
+                 https://termine.example.org, with nothing behind the host and port",
             ),
             (
                 "[limits]\nexempt = \"10.0.0.0/8, anybody\"\n",

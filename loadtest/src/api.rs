@@ -11,14 +11,15 @@ use bytes::Bytes;
 use hyper::Method;
 use hyper::header::RETRY_AFTER;
 use morgenruh_wire::{
-    Availability, Booking, BookingRequest, Hold, HoldRequest, Offices, Problem, ServiceQuantity,
-    Services,
+    Availability, Booking, BookingRequest, Hold, HoldRequest, Offices, Pass, Place, Problem, Room,
+    Rooms, ServiceQuantity, Services, Ticket, TicketRequest,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::client::{Answer, Ask, Client};
 use crate::measure::{Call, Measure, Times};
+use crate::room::proof::Proof;
 
 /// Longest `Retry-After` that is obeyed, in seconds; a longer one is cut to this.
 const RETRY_AFTER_S_MAX: u64 = 30;
@@ -42,7 +43,7 @@ pub enum Reply<T> {
 #[derive(Debug)]
 pub struct Refusal {
     pub status: u16,
-    pub problem: Option<Problem>,
+    pub problem: Option<Box<Problem>>,
     /// With 429 and 503: how long the service asks to be left alone.
     pub retry_after: Option<Duration>,
 }
@@ -163,6 +164,61 @@ impl Api {
         self.typed(Call::ReadBack, Instant::now(), ask).await
     }
 
+    pub async fn rooms(&self) -> Reply<Rooms> {
+        self.typed(Call::Room, Instant::now(), get("/rooms")).await
+    }
+
+    pub async fn room(&self, room: &str) -> Reply<Room> {
+        let path = format!("/rooms/{room}");
+        self.typed(Call::Room, Instant::now(), get(&path)).await
+    }
+
+    pub async fn join(&self, intended: Instant, room: &str) -> Reply<Ticket> {
+        let path = format!("/rooms/{room}/tickets");
+        let ask = post(&path, &TicketRequest::default());
+        self.typed(Call::Join, intended, ask).await
+    }
+
+    pub async fn place(&self, intended: Instant, room: &str, ticket: &str) -> Reply<Place> {
+        let ask = Ask {
+            bearer: Some(ticket),
+            ..get(&format!("/rooms/{room}/place"))
+        };
+        self.typed(Call::Place, intended, ask).await
+    }
+
+    pub async fn exchange(&self, intended: Instant, room: &str, ticket: &str) -> Reply<Pass> {
+        let ask = Ask {
+            method: Method::POST,
+            bearer: Some(ticket),
+            ..get(&format!("/rooms/{room}/passes"))
+        };
+        self.typed(Call::Pass, intended, ask).await
+    }
+
+    /// Gives a place in line up.
+    pub async fn give_up(&self, intended: Instant, room: &str, ticket: &str) -> Reply<()> {
+        let ask = Ask {
+            bearer: Some(ticket),
+            ..delete(&format!("/rooms/{room}/place"))
+        };
+        self.empty(Call::GiveUp, intended, ask).await
+    }
+
+    pub async fn draw(&self, room: &str) -> Reply<Proof> {
+        let path = format!("/rooms/{room}/draw");
+        self.typed(Call::Proof, Instant::now(), get(&path)).await
+    }
+
+    /// The room's report for staff; only at the address that is for them.
+    pub async fn own_report(&self, room: &str) -> Reply<serde_json::Value> {
+        let ask = Ask {
+            path: format!("/admin/rooms/{room}/report"),
+            ..Ask::default()
+        };
+        self.typed(Call::Proof, Instant::now(), ask).await
+    }
+
     async fn typed<T: DeserializeOwned>(
         &self,
         call: Call,
@@ -202,7 +258,7 @@ impl Api {
             }
         };
         let status = answer.status.as_u16();
-        let problem: Option<Problem> = match answer.status.is_success() {
+        let problem: Option<Box<Problem>> = match answer.status.is_success() {
             true => None,
             false => serde_json::from_slice(&answer.body).ok(),
         };
@@ -238,6 +294,9 @@ impl Api {
 fn is_done(call: Call, status: u16) -> bool {
     match call {
         Call::Catalogue | Call::Availability | Call::ReadBack => status == 200,
+        Call::Room | Call::Place | Call::Pass | Call::Proof => status == 200,
+        Call::Join => matches!(status, 200 | 201),
+        Call::GiveUp => status == 204,
         Call::Hold | Call::Confirm | Call::Repeat => status == 201,
         Call::Release | Call::Cancel => matches!(status, 200 | 204),
     }
@@ -251,7 +310,15 @@ fn is_foreseen(call: Call, status: u16, type_: &str, says_when: bool) -> bool {
         (_, 429 | 503, _) | (_, 409, "request-in-progress") => says_when,
         (Call::Hold, 409, "slot-taken" | "nothing-free" | "not-released") => true,
         (Call::Hold, 422, "start-too-soon" | "start-in-past") => true,
-        (Call::Hold, 403, "pass-required") => true,
+        (Call::Hold, 403, "pass-required" | "pass-ended") => true,
+        (Call::Hold, 409, "holds-max") => true,
+        (Call::Confirm, 409, "booked-before") => true,
+        // A service without waiting rooms.
+        (Call::Room, 404, _) => true,
+        (Call::Join, 409, "room-not-open" | "sold-out" | "room-closed" | "room-full") => true,
+        (Call::Pass, 425, "not-your-turn") => true,
+        (Call::Pass, 409, "ticket-used" | "sold-out" | "room-closed") => true,
+        (Call::Proof, 409, "not-drawn") => true,
         (Call::Confirm, 409, "hold-expired") | (Call::Confirm, 404, "hold-unknown") => true,
         (Call::Release, 404 | 409, _) => true,
         (Call::Cancel, 409, "booking-cancelled") => true,

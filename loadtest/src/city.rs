@@ -10,7 +10,7 @@ use morgenruh_wire::{Office, Offices, ServiceQuantity, Services};
 use crate::verdict::Capacity;
 
 /// Releases no further apart than this belong to the same morning, in seconds.
-const SAME_RELEASE_S: i64 = 1;
+pub const SAME_RELEASE_S: i64 = 1;
 
 /// Days that citizens look at where everything is open.
 const OPEN_DAYS: i64 = 14;

@@ -49,6 +49,10 @@ pub struct ServiceArgs {
 /// within the curve's own lead). Without one, everything is taken to be open. Afterwards every
 /// acknowledged booking is read back. The person data are made up; use a test system, since the
 /// bookings stay.
+///
+/// Where the release has a waiting room, people go through it, and the verdict says whether it was
+/// fair. What the room counts (when to ask again, places called a minute, turns, passes) passes as it
+/// is, whatever `--speed` says.
 #[derive(Debug, Args)]
 pub struct MorningArgs {
     #[command(flatten)]
@@ -71,6 +75,12 @@ pub struct MorningArgs {
     /// Only these offices.
     #[arg(long, value_name = "ID,ID", value_delimiter = ',')]
     pub offices: Vec<String>,
+    /// Sessions of bots, where the scenario has any [default: as many as it says].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    pub bots: Option<u32>,
+    /// The service's address for staff: the waiting rooms' own reports are kept in the report.
+    #[arg(long, value_name = "URL")]
+    pub admin_url: Option<BaseUrl>,
 }
 
 /// Holds and confirms as fast as the service answers, and appends each acknowledged booking to a

@@ -5,6 +5,10 @@
 //! they were promised is written down ([`record`]), and when they have gone home every promise is
 //! held against what the service says then ([`readback`], [`verdict`], [`report`]).
 //!
+//! Where a release has a waiting room, people go through it, and [`room`] holds everything that they
+//! were told against what must be so, the draw against its own arithmetic, and who got seats against
+//! chance.
+//!
 //! A second judge has more time and no mercy: [`soak`] kills the service again and again, and holds
 //! the whole record of what its clients saw against the rules.
 //!
@@ -21,11 +25,13 @@ pub mod clock;
 pub mod dice;
 pub mod measure;
 pub mod morning;
+pub mod parties;
 pub mod plan;
 pub mod progress;
 pub mod readback;
 pub mod record;
 pub mod report;
+pub mod room;
 pub mod run;
 pub mod scenario;
 pub mod soak;

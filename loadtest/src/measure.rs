@@ -46,6 +46,18 @@ pub enum Call {
     Cancel,
     /// `GET /bookings/{id}`.
     ReadBack,
+    /// `GET /rooms` and `GET /rooms/{id}`.
+    Room,
+    /// `POST /rooms/{id}/tickets`.
+    Join,
+    /// `GET /rooms/{id}/place`.
+    Place,
+    /// `POST /rooms/{id}/passes`.
+    Pass,
+    /// `DELETE /rooms/{id}/place`.
+    GiveUp,
+    /// `GET /rooms/{id}/draw`, and the room's report for staff.
+    Proof,
 }
 
 /// Everything that a run measures.

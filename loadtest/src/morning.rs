@@ -7,13 +7,16 @@ use tokio::task::JoinSet;
 
 use crate::api::{Api, Reply};
 use crate::arrivals::Curve;
-use crate::citizen::{Morning, Story, live};
+use crate::citizen::{Morning, Story, live, share};
 use crate::city::{City, CityError, Target};
 use crate::clock;
-use crate::plan::{Citizen, NothingToDo, Plan};
+use crate::parties::{Party, Rogues};
+use crate::plan::{NothingToDo, Plan};
 use crate::progress::Progress;
 use crate::readback;
 use crate::report::{Figures, Manifest, Report};
+use crate::room::fairness::{Fairness, Known};
+use crate::room::{self, Hall};
 use crate::scenario::{self, Scenario, ScenarioError};
 use crate::verdict::{Conduct, Verdict};
 
@@ -24,8 +27,12 @@ pub const ANSWER_WITHIN_S: u64 = 30;
 /// earlier than that.
 const RELEASE_WITHIN_S: f64 = 300.0;
 
+/// After the last session the public document is looked at once more, so much later, in
+/// milliseconds: it lags behind what it says.
+const LAST_LOOK_MS: u64 = 2_500;
+
 /// What to run.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct MorningOptions {
     /// The scenario's text.
     pub scenario: String,
@@ -36,6 +43,10 @@ pub struct MorningOptions {
     pub seed: u64,
     /// Restricts the run to these offices; empty means all.
     pub offices: Vec<String>,
+    /// Sessions of bots; `None`: as many as the scenario says.
+    pub bots: Option<u32>,
+    /// The service's address for staff, if the rooms' own reports are to be asked for.
+    pub staff: Option<Arc<Api>>,
 }
 
 /// Why there was no run.
@@ -55,7 +66,10 @@ pub enum RunError {
 
 /// Runs a morning and judges it.
 pub async fn run(api: Arc<Api>, options: MorningOptions) -> Result<Report, RunError> {
-    let scenario = Scenario::parse(&options.scenario)?;
+    let mut scenario = Scenario::parse(&options.scenario)?;
+    if let (Some(bots), Some(sessions)) = (&mut scenario.bots, options.bots) {
+        bots.sessions.value = sessions;
+    }
     let people = options.people.unwrap_or(scenario.people.normal.value);
     let mut city = read_city(&api, &options.offices).await?;
     city.keep_offering(
@@ -70,11 +84,14 @@ pub async fn run(api: Arc<Api>, options: MorningOptions) -> Result<Report, RunEr
     let target = city.target(Duration::from_secs_f64(reach_s))?;
     let plan = Plan::new(&scenario, &city, &target, people, options.seed)?;
     let timeline = Timeline::new(&curve, &city, &target, options.speed);
+    let begun = timeline.instant(curve.from_s());
+    let halls = room::halls(&api, &city, &target, begun).await;
 
     let days = target.days(target.offices.keys()).unwrap_or_default();
     let started_at = clock::now();
     let mut notes = timeline.notes(&target, city.clock_ahead_s);
     notes.extend(plan.notes);
+    notes.extend(notes_on(&halls, &scenario, options.speed));
     for note in &notes {
         eprintln!("note: {note}");
     }
@@ -96,8 +113,31 @@ pub async fn run(api: Arc<Api>, options: MorningOptions) -> Result<Report, RunEr
         release_at: target.release_at.map(|at| at.to_string()),
         days: days.map(|day| day.to_string()),
         offices: target.offices.keys().cloned().collect(),
+        rooms: halls.iter().map(|hall| hall.id.clone()).collect(),
         notes,
     };
+    let mut parties: Vec<Party> = plan
+        .citizens
+        .into_iter()
+        .map(|citizen| Party::alone(timeline.instant(citizen.arrives_s), citizen))
+        .collect();
+    let rogues = Rogues {
+        scenario: &scenario,
+        city: &city,
+        target: &target,
+        seed: options.seed,
+        opening: halls
+            .iter()
+            .map(|hall| hall.opens)
+            .min()
+            .unwrap_or(begun)
+            .max(begun),
+        release: timeline.release,
+    };
+    if !halls.is_empty() {
+        parties.extend(rogues.parties(people)?);
+    }
+    parties.sort_by_key(|party| party.comes);
     let morning = Arc::new(Morning {
         api: Arc::clone(&api),
         release: timeline.release,
@@ -107,12 +147,15 @@ pub async fn run(api: Arc<Api>, options: MorningOptions) -> Result<Report, RunEr
         run: format!("{:x}", started_at.as_nanosecond()),
         scenario,
         city,
+        halls,
     });
-    let begun = timeline.instant(curve.from_s());
     api.restart_measure(begun);
-    let stories = arrive(&morning, plan.citizens, &timeline).await;
+    let looking = tokio::spawn(room::look_on(Arc::clone(&api), morning.halls.clone()));
+    let stories = arrive(&morning, parties).await;
     let duration_s = begun.elapsed().as_secs_f64();
-    let verdict = judge(&morning, &stories).await;
+    looking.abort();
+    let fairness = fairness(&morning, options.staff.as_deref()).await;
+    let verdict = judge(&morning, &stories, &fairness).await;
     let figures = Figures {
         first_start_seen_s: target.release_at.and_then(|_| morning.first_start_seen_s()),
         ..Figures::new(&api.measure(), &stories, duration_s)
@@ -120,6 +163,7 @@ pub async fn run(api: Arc<Api>, options: MorningOptions) -> Result<Report, RunEr
     Ok(Report {
         manifest,
         figures,
+        fairness,
         verdict,
     })
 }
@@ -138,19 +182,60 @@ pub async fn read_city(api: &Api, only: &[String]) -> Result<City, RunError> {
 }
 
 /// Lets everybody come when the plan says so, and waits until the last one has gone home.
-async fn arrive(morning: &Arc<Morning>, citizens: Vec<Citizen>, timeline: &Timeline) -> Vec<Story> {
-    let progress = Progress::start(Arc::clone(&morning.api), citizens.len() as u64);
+async fn arrive(morning: &Arc<Morning>, parties: Vec<Party>) -> Vec<Story> {
+    let progress = Progress::start(Arc::clone(&morning.api), parties.len() as u64);
     let mut sessions = JoinSet::new();
-    for citizen in citizens {
-        let arrives = clock::reach(timeline.instant(citizen.arrives_s)).await;
+    for Party { comes, mut people } in parties {
+        let arrives = clock::reach(comes).await;
         progress.arrived();
         let morning = Arc::clone(morning);
-        sessions.spawn(async move { live(&morning, citizen, arrives).await });
+        sessions.spawn(async move {
+            match (people.pop(), people.is_empty()) {
+                (Some(citizen), true) => vec![live(&morning, citizen, arrives).await],
+                (last, _) => {
+                    people.extend(last);
+                    share(&morning, people, arrives).await
+                }
+            }
+        });
     }
-    sessions.join_all().await
+    sessions.join_all().await.into_iter().flatten().collect()
 }
 
-async fn judge(morning: &Morning, stories: &[Story]) -> Verdict {
+/// Holds every room against what was seen of it.
+async fn fairness(morning: &Morning, staff: Option<&Api>) -> Vec<Fairness> {
+    if !morning.halls.is_empty() {
+        tokio::time::sleep(Duration::from_millis(LAST_LOOK_MS)).await;
+    }
+    let mut all = Vec::new();
+    for hall in &morning.halls {
+        hall.look(&morning.api).await;
+        let proof = match morning.api.draw(&hall.id).await {
+            Reply::Done(proof) => Some(proof),
+            _ => None,
+        };
+        let own_report = match staff {
+            Some(staff) => match staff.own_report(&hall.id).await {
+                Reply::Done(report) => Some(report),
+                _ => None,
+            },
+            None => None,
+        };
+        let (tickets, looks) = hall.seen();
+        let sharers = morning.scenario.sharers.as_ref();
+        let known = Known {
+            tickets,
+            looks,
+            proof,
+            own_report,
+            holds_max: sharers.map_or(1, |it| it.holds_per_pass.value),
+        };
+        all.push(Fairness::new(hall, &known));
+    }
+    all
+}
+
+async fn judge(morning: &Morning, stories: &[Story], fairness: &[Fairness]) -> Verdict {
     let record = stories
         .iter()
         .filter_map(|story| story.acknowledged.clone())
@@ -165,8 +250,33 @@ async fn judge(morning: &Morning, stories: &[Story]) -> Verdict {
         repeats_unequal: count(|story| story.repeat_unequal),
         not_as_held: count(|story| story.not_as_held),
         unresolved: count(|story| story.unresolved),
+        promises_broken: fairness.iter().map(|it| it.broken.len() as u64).sum(),
     };
     Verdict::new(&checked, &morning.city.capacities(), conduct)
+}
+
+fn notes_on(halls: &[Arc<Hall>], scenario: &Scenario, speed: f64) -> Vec<String> {
+    let mut notes = Vec::new();
+    let rogues =
+        scenario.bots.is_some() || scenario.sharers.is_some() || scenario.abandoners.is_some();
+    if halls.is_empty() {
+        if rogues {
+            notes.push("no waiting room: bots, sharers and abandoners stay at home".to_owned());
+        }
+        return notes;
+    }
+    let names: Vec<_> = halls.iter().map(|hall| hall.id.as_str()).collect();
+    notes.push(format!("people go through {}", names.join(" and ")));
+    if speed > 1.0 {
+        let what = "what the waiting room counts (when to ask again, places called a minute, turns, \
+                    passes) passes as it is; only people's own times are divided";
+        notes.push(what.to_owned());
+    }
+    if halls.iter().any(|hall| hall.before.proof_of_work) {
+        let what = "joining costs a proof of work, which this tool does not give: expect refusals";
+        notes.push(what.to_owned());
+    }
+    notes
 }
 
 /// Where the seconds of the morning lie in this run.

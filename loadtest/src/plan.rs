@@ -4,21 +4,26 @@
 //! dice, so that one citizen's luck never shifts another's.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use morgenruh_wire::{Person, ServiceQuantity};
 
 use crate::arrivals::Curve;
 use crate::city::{City, Target};
 use crate::dice::Dice;
+use crate::room::watch::Who;
 use crate::scenario::{Figure, Scenario};
 
 /// Sets a citizen's dice apart from those of the arrival curve.
 const CITIZENS: u64 = 0x6369_7469_7a65_6e73;
 
+/// Sets the dice of everybody else apart from theirs.
+const OTHERS: u64 = 0x6f74_6865_7273;
+
 /// What a citizen will do once a seat is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Intent {
-    /// Look once and leave.
+    /// Look once and leave; in a waiting room, give up after some looks.
     Leave,
     /// Hold a seat and never come back.
     LetExpire,
@@ -43,16 +48,24 @@ pub struct Citizen {
     pub days: [String; 2],
     pub intent: Intent,
     pub confirms_twice: bool,
+    pub who: Who,
     pub dice: Dice,
 }
 
 impl Citizen {
+    /// Whether this one takes whatever suits, to the end.
+    pub fn seeks(&self) -> bool {
+        matches!(self.who, Who::Human | Who::Bot)
+            && matches!(self.intent, Intent::Keep | Intent::Cancel)
+    }
+
     /// The person who books. Names and addresses are made up; `run` keeps runs apart.
     pub fn person(&self, run: &str) -> Person {
         Person {
             name: format!("Lasttest {}", self.index),
             email: format!("lasttest-{run}-{}@example.org", self.index),
-            phone: Some("+49 30 23125000".to_owned()),
+            // One for each: a waiting room knows people by it. All begin like those that nobody has.
+            phone: Some(format!("+49 30 23125{:06}", self.index)),
         }
     }
 }
@@ -97,6 +110,7 @@ impl Plan {
                 days,
                 intent,
                 confirms_twice,
+                who: Who::Human,
                 dice,
             }
         });
@@ -104,6 +118,35 @@ impl Plan {
             citizens: citizens.collect(),
             notes: wants.notes,
         })
+    }
+
+    /// Draws others who want what people want. They have no curve: they come when they are sent.
+    pub fn others(
+        scenario: &Scenario,
+        city: &City,
+        target: &Target,
+        who: Who,
+        indices: Range<u32>,
+        seed: u64,
+    ) -> Result<Vec<Citizen>, NothingToDo> {
+        let wants = Wants::new(scenario, city, target)?;
+        let others = indices.map(|index| {
+            let mut dice = Dice::of(seed ^ OTHERS, u64::from(index));
+            let (need, offices) = wants.draw(&mut dice);
+            let days = target.days(&offices).unwrap_or_default();
+            Citizen {
+                index,
+                arrives_s: 0.0,
+                need,
+                offices,
+                days: days.map(|day| day.to_string()),
+                intent: Intent::Keep,
+                confirms_twice: false,
+                who,
+                dice,
+            }
+        });
+        Ok(others.collect())
     }
 }
 

@@ -10,6 +10,8 @@ use serde::Serialize;
 
 use crate::citizen::{Ending, Story};
 use crate::measure::{Call, CallMeasure, Measure};
+use crate::room::fairness::Fairness;
+use crate::room::watch::Who;
 use crate::verdict::Verdict;
 
 /// A run of `morgenruh-loadtest morning`.
@@ -17,6 +19,8 @@ use crate::verdict::Verdict;
 pub struct Report {
     pub manifest: Manifest,
     pub figures: Figures,
+    /// One entry for each waiting room that people went through.
+    pub fairness: Vec<Fairness>,
     pub verdict: Verdict,
 }
 
@@ -43,6 +47,8 @@ pub struct Manifest {
     /// First and last day that citizens looked at, `YYYY-MM-DD`.
     pub days: [String; 2],
     pub offices: Vec<String>,
+    /// Waiting rooms that people went through.
+    pub rooms: Vec<String>,
     /// Whatever a reader must know before comparing this run with another.
     pub notes: Vec<String>,
 }
@@ -60,10 +66,13 @@ pub struct Figures {
     pub answers_per_s_max: u32,
     /// Confirmations in the busiest second.
     pub confirms_per_s_max: u32,
-    /// How many sessions ended how.
+    /// How many people's sessions ended how.
     pub endings: BTreeMap<Ending, u64>,
+    /// The same of everybody else's sessions.
+    pub endings_of_others: BTreeMap<Who, BTreeMap<Ending, u64>>,
     /// Share of people with a booking, by tenth of the arrival order, earliest first; 0 to 1.
-    /// Informative: without a waiting room the early ones win.
+    /// Informative: without a waiting room the early ones win, and with one those who are there
+    /// before the release.
     pub success_by_arrival: Vec<f64>,
     /// The first answers outside the contract, word by word.
     pub unexpected_examples: Vec<String>,
@@ -128,9 +137,15 @@ impl Figures {
     /// Gathers what a run measured. `stories` may come in any order.
     pub fn new(measure: &Measure, stories: &[Story], duration_s: f64) -> Self {
         let mut endings = BTreeMap::new();
+        let mut endings_of_others: BTreeMap<Who, BTreeMap<Ending, u64>> = BTreeMap::new();
         for story in stories {
-            *endings.entry(story.ending).or_default() += 1;
+            let of = match story.who {
+                Who::Human => &mut endings,
+                who => endings_of_others.entry(who).or_default(),
+            };
+            *of.entry(story.ending).or_default() += 1;
         }
+        let people: Vec<_> = stories.iter().filter(|it| it.who == Who::Human).collect();
         Self {
             duration_s,
             first_start_seen_s: None,
@@ -141,13 +156,14 @@ impl Figures {
             answers_per_s_max: measure.answers_per_s_max(),
             confirms_per_s_max: measure.confirms_per_s_max(),
             endings,
-            success_by_arrival: success_by_arrival(stories),
+            endings_of_others,
+            success_by_arrival: success_by_arrival(&people),
             unexpected_examples: measure.examples().to_vec(),
         }
     }
 }
 
-fn success_by_arrival(stories: &[Story]) -> Vec<f64> {
+fn success_by_arrival(stories: &[&Story]) -> Vec<f64> {
     let mut tenths = vec![(0u64, 0u64); 10];
     for story in stories {
         let tenth = story.index as usize * 10 / stories.len();
@@ -215,6 +231,9 @@ impl Report {
             text += &format!("first start seen {seconds:+.2} s from the announced release\n");
         }
         text += &format!("people: {}\n", listed(&figures.endings));
+        for (who, endings) in &figures.endings_of_others {
+            text += &format!("{}s: {}\n", name(who), listed(endings));
+        }
         let problems = problems(&figures.calls);
         if !problems.is_empty() {
             text += &format!("problems: {problems}\n");
@@ -227,6 +246,10 @@ impl Report {
         text += &format!("booked by tenth of arrival, %: {}\n", tenths.join(" "));
         for example in &figures.unexpected_examples {
             text += &format!("unexpected: {example}\n");
+        }
+        for fairness in &self.fairness {
+            text += "\n";
+            text += &fairness.text();
         }
         text + "\n" + &verdict_line(&self.verdict) + "\n"
     }
@@ -251,6 +274,7 @@ pub fn verdict_line(verdict: &Verdict) -> String {
         (verdict.unanswered, "unanswered"),
         (verdict.unread, "not read back"),
         (verdict.unresolved, "confirmations unresolved"),
+        (verdict.promises_broken, "promises of a waiting room broken"),
     ] {
         if count > 0 {
             line += &format!(" · {} {what}", grouped(count));
@@ -259,8 +283,9 @@ pub fn verdict_line(verdict: &Verdict) -> String {
     line
 }
 
-fn name(call: Call) -> String {
-    serde_json::to_value(call)
+/// As the JSON has it, in words.
+pub fn name(kind: impl Serialize) -> String {
+    serde_json::to_value(kind)
         .ok()
         .and_then(|value| value.as_str().map(|text| text.replace('_', " ")))
         .unwrap_or_default()
@@ -377,6 +402,7 @@ mod tests {
     fn success_is_told_by_tenths_of_the_arrival_order() {
         let story = |index, ending| Story {
             index,
+            who: Who::Human,
             ending,
             acknowledged: None,
             repeat_unequal: false,

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::api::Api;
 use crate::cli::{Command, MorningArgs, ReadbackArgs, ServiceArgs, SoakArgs, StormArgs};
-use crate::client::Client;
+use crate::client::{BaseUrl, Client};
 use crate::clock;
 use crate::morning::{self, ANSWER_WITHIN_S, MorningOptions, RunError, read_city};
 use crate::readback;
@@ -72,6 +72,8 @@ async fn morning(args: MorningArgs) -> Done {
         speed: args.speed,
         seed: args.seed,
         offices: args.offices,
+        bots: args.bots,
+        staff: args.admin_url.map(staff),
     };
     let report = morning::run(api, options).await?;
     write_report(report_file, &report)?;
@@ -150,6 +152,12 @@ async fn read_back(args: ReadbackArgs) -> Done {
     };
     let verdict = Verdict::new(&checked, &city.capacities(), conduct);
     Ok((verdict_line(&verdict) + "\n", verdict.holds))
+}
+
+/// Its address for staff needs few connections and no key.
+fn staff(base_url: BaseUrl) -> Arc<Api> {
+    let client = Client::new(base_url, 1, Duration::from_secs(ANSWER_WITHIN_S));
+    Arc::new(Api::new(client))
 }
 
 fn api(service: &ServiceArgs) -> Result<Arc<Api>, RunError> {

@@ -25,6 +25,9 @@ const FOLDS_MAX: f64 = 500.0;
 /// Tries and reloads of one citizen.
 const TRIES_MAX: u32 = 10_000;
 
+/// Sessions and tickets of each kind of those who are no citizens.
+const SESSIONS_MAX: f64 = 1e6;
+
 /// Where a figure comes from.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
@@ -60,7 +63,15 @@ pub struct Scenario {
     pub office: Vec<OfficeWeight>,
     pub need: Need,
     pub behaviour: Behaviour,
+    pub waiting: Waiting,
     pub think: Think,
+    /// Those who try to get more than their share; nobody, if it is absent.
+    #[serde(default)]
+    pub bots: Option<Bots>,
+    #[serde(default)]
+    pub sharers: Option<Sharers>,
+    #[serde(default)]
+    pub abandoners: Option<Abandoners>,
 }
 
 /// How many people come.
@@ -136,6 +147,50 @@ pub struct Behaviour {
     pub early_bias: Figure<f64>,
 }
 
+/// What a citizen does in a waiting room. Its own times (when to ask again, how fast places are
+/// called) are the service's, and `--speed` does not change them.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Waiting {
+    /// Whoever is to give up does so after one to so many looks at the place.
+    pub gives_up_after_looks_max: Figure<u32>,
+    /// Share of those who give up without saying so: their place is called for nothing.
+    pub silent_share: Figure<f64>,
+    /// Goes home when nobody ahead was called for so long, in seconds of the morning.
+    pub patience_s: Figure<f64>,
+}
+
+/// Sessions that come the moment they can, ask as fast as they may, and try everything too early.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bots {
+    pub sessions: Figure<u32>,
+    /// Share of those who come when the room opens; the others come at the release.
+    pub opening_share: Figure<f64>,
+    /// All of them come within this time, in milliseconds as they pass in the run.
+    pub within_ms: Figure<f64>,
+}
+
+/// Tickets that several clients use at the same time.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sharers {
+    pub tickets: Figure<u32>,
+    /// Clients of each ticket.
+    pub clients: Figure<u32>,
+    /// Holds that the room allows one pass at once.
+    pub holds_per_pass: Figure<u32>,
+}
+
+/// Sessions that hold seats and give them back.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Abandoners {
+    pub sessions: Figure<u32>,
+    /// Seats that each gives back before it leaves one to expire.
+    pub rounds: Figure<u32>,
+}
+
 /// Think times in seconds, drawn evenly between the two.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -161,6 +216,7 @@ impl Scenario {
         scenario.check_phases()?;
         scenario.check_choices()?;
         scenario.check_behaviour()?;
+        scenario.check_waiting()?;
         Ok(scenario)
     }
 
@@ -299,6 +355,48 @@ impl Scenario {
     }
 }
 
+impl Scenario {
+    fn check_waiting(&self) -> Result<(), ScenarioError> {
+        let waiting = &self.waiting;
+        let looks = f64::from(waiting.gives_up_after_looks_max.value);
+        within(
+            "waiting.gives_up_after_looks_max",
+            looks,
+            1.0,
+            f64::from(TRIES_MAX),
+        )?;
+        share("waiting.silent_share", &waiting.silent_share)?;
+        within(
+            "waiting.patience_s",
+            waiting.patience_s.value,
+            1.0,
+            SECONDS_MAX,
+        )?;
+        if let Some(bots) = &self.bots {
+            sessions("bots.sessions", &bots.sessions)?;
+            share("bots.opening_share", &bots.opening_share)?;
+            within("bots.within_ms", bots.within_ms.value, 0.0, 60_000.0)?;
+        }
+        if let Some(sharers) = &self.sharers {
+            sessions("sharers.tickets", &sharers.tickets)?;
+            within(
+                "sharers.clients",
+                f64::from(sharers.clients.value),
+                1.0,
+                1_000.0,
+            )?;
+            let holds = f64::from(sharers.holds_per_pass.value);
+            within("sharers.holds_per_pass", holds, 1.0, 10.0)?;
+        }
+        if let Some(abandoners) = &self.abandoners {
+            sessions("abandoners.sessions", &abandoners.sessions)?;
+            let rounds = f64::from(abandoners.rounds.value);
+            within("abandoners.rounds", rounds, 0.0, f64::from(TRIES_MAX))?;
+        }
+        Ok(())
+    }
+}
+
 /// SHA-256 of a scenario's text, lowercase hex: names the scenario in a report.
 pub fn sha256(text: &str) -> String {
     data_encoding::HEXLOWER.encode(&Sha256::digest(text.as_bytes()))
@@ -306,6 +404,10 @@ pub fn sha256(text: &str) -> String {
 
 fn share(key: &str, figure: &Figure<f64>) -> Result<(), ScenarioError> {
     within(key, figure.value, 0.0, 1.0)
+}
+
+fn sessions(key: &str, figure: &Figure<u32>) -> Result<(), ScenarioError> {
+    within(key, f64::from(figure.value), 0.0, SESSIONS_MAX)
 }
 
 fn within(key: &str, value: f64, least: f64, most: f64) -> Result<(), ScenarioError> {
@@ -348,6 +450,22 @@ mod tests {
             .sum();
         assert!((mix - 1.0).abs() < 1e-9, "the mix adds up to {mix}");
         assert_eq!(sha256(DEFAULT).len(), 64);
+    }
+
+    /// A copy that says the same of people, and more of others.
+    #[test]
+    fn the_rush_is_the_same_morning_with_others() {
+        const RUSH: &str = include_str!("../../config/scenarios/duesseldorf-rush.toml");
+        let rush = Scenario::parse(RUSH).unwrap();
+        assert_eq!(rush.bots.unwrap().sessions.value, 5000);
+        let table = |text: &str| {
+            let mut table: toml::Table = text.parse().unwrap();
+            for key in ["title", "bots", "sharers", "abandoners"] {
+                table.remove(key);
+            }
+            table
+        };
+        assert_eq!(table(RUSH), table(DEFAULT));
     }
 
     #[test]

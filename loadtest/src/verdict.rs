@@ -47,6 +47,8 @@ pub struct Conduct {
     pub not_as_held: u64,
     /// Confirmations of which nobody knows whether they took place.
     pub unresolved: u64,
+    /// Promises of waiting rooms that were broken, one for each way and room.
+    pub promises_broken: u64,
 }
 
 /// The verdict. Everything but `booked` and `cancelled` must be 0 for it to hold, except
@@ -78,6 +80,8 @@ pub struct Verdict {
     pub unread: u64,
     /// Confirmations of which nobody knows whether they took place.
     pub unresolved: u64,
+    /// Promises of waiting rooms that were broken, one for each way and room: `fairness` says which.
+    pub promises_broken: u64,
 }
 
 impl Verdict {
@@ -111,6 +115,7 @@ impl Verdict {
             unexpected_answers: conduct.unexpected_answers,
             unanswered: conduct.unanswered,
             unresolved: conduct.unresolved,
+            promises_broken: conduct.promises_broken,
             holds: false,
         };
         verdict.holds = verdict.faults() == 0;
@@ -126,6 +131,7 @@ impl Verdict {
             + self.unexpected_answers
             + self.unanswered
             + self.unread
+            + self.promises_broken
     }
 }
 

@@ -122,6 +122,7 @@ impl Town {
             offices: (1..=self.offices)
                 .map(|number| self.office(number))
                 .collect(),
+            rooms: Vec::new(),
         }
     }
 

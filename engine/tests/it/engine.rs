@@ -3,7 +3,10 @@
 
 use std::sync::Arc;
 
-use morgenruh_engine::rules::catalogue::{Channel, Hours, OfficeIndex, Quota, Selector, Weekdays};
+use jiff::civil::date;
+use morgenruh_engine::rules::catalogue::{
+    Channel, Hours, Office, OfficeIndex, Quota, RoomRule, Selector, Wave, Weekdays,
+};
 use morgenruh_engine::rules::cells::CounterSet;
 use morgenruh_engine::rules::day::{
     BookingRefusal, ExtendRefusal, HoldRefusal, HoldUse, RESERVATIONS_MAX,
@@ -12,7 +15,7 @@ use morgenruh_engine::rules::ids::{HoldToken, ReservationId, Secret};
 use morgenruh_engine::rules::record::Fact;
 use morgenruh_engine::rules::time::{Millis, UnixMillis};
 use morgenruh_engine::shell::engine::{
-    Booking, ChangeError, ConfirmError, HoldAsk, HoldError, MOVES_MAX,
+    Booking, ChangeError, ConfirmError, Engine, HoldAsk, HoldError, Limits, MOVES_MAX,
 };
 
 use crate::notebook::Notebook;
@@ -536,4 +539,54 @@ fn a_day_cannot_be_closed_by_cancelling() {
         assert!(told(answer).is_ok());
     }
     assert_eq!(hall.seats(EVENING, eight(TUESDAY)), 1);
+}
+
+/// At noon a demo releases the first day that is sealed, as if it were half past six. Its room is that
+/// of the demo, not the one of the morning, which has the same id and is long over.
+#[test]
+fn a_demo_has_the_waiting_room_of_its_day() {
+    let (now, at) = (clock(TUESDAY, 12, 0), clock(TUESDAY, 12, 1));
+    let office = office(1, 1);
+    let wave = Wave {
+        when: office.opening[0].when.clone(),
+        days_ahead: 7,
+        at: 6 * 60 + 30,
+    };
+    let name = office.name.clone();
+    let mut town = town(vec![Office {
+        waves: vec![wave],
+        ..office
+    }]);
+    town.rooms.push(RoomRule {
+        id: "rathaus".into(),
+        number: 1,
+        department: 0,
+        name,
+        at: 6 * 60 + 30,
+        offices: vec![OfficeIndex(0)],
+        opens_minutes: 30,
+        closes_minutes: 120,
+        passes_max: 10,
+        passes_per_minute: 600,
+        turn_minutes: 5,
+        pass_minutes: 10,
+        holds_per_pass: 1,
+        proof_of_work: 0,
+        beacons: None,
+    });
+    let notebook = Arc::new(Notebook::default());
+    let limits = Limits::default();
+    let engine = Engine::new(Arc::new(town), notebook.clone(), limits, Some(at), now);
+    engine.announce_rooms(now, || Some([7; 32]));
+    notebook.keep();
+    let rooms = engine.rooms().all();
+    let plans = rooms
+        .iter()
+        .map(|shard| shard.decide(|room| room.plan().clone()));
+    let today: Vec<_> = plans
+        .filter(|plan| plan.name == "rathaus-2026-12-01")
+        .collect();
+    assert_eq!(today.len(), 1);
+    assert_eq!(today[0].release_at, at);
+    assert_eq!(today[0].days, [(OfficeIndex(0), date(2026, 12, 9))]);
 }

@@ -4,48 +4,24 @@ use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderValue, header};
 use axum::response::{Html, IntoResponse, Response};
-use jiff::civil::Date;
-use morgenruh_engine::rules::catalogue::Text;
 use morgenruh_engine::rules::time::UnixMillis;
 
 use crate::app::{App, AppState};
 use crate::clock;
+use crate::language::Language;
 use crate::needs;
 use crate::problem::{ApiError, Kind};
 use crate::service_keys::Caller;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Language {
-    De,
-    DeLeicht,
-    En,
-}
-
-impl Language {
-    /// From `?lang=`; German where that says nothing we know.
-    fn of(query: &str) -> Language {
-        let lang = form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == "lang");
-        match lang.as_ref().map(|(_, value)| &**value) {
-            Some("en") => Language::En,
-            Some("de-leicht") => Language::DeLeicht,
-            _ => Language::De,
-        }
-    }
-
-    fn choose(self, text: &Text) -> &str {
-        match self {
-            Language::De | Language::DeLeicht => &text.de,
-            Language::En => &text.en,
-        }
-    }
-}
 
 #[derive(Template)]
 #[template(path = "start.html")]
 struct Page {
     language: Language,
+    path: &'static str,
     city: String,
     next: Option<NextRelease>,
+    /// Whether there are waiting rooms.
+    rooms: bool,
     departments: Vec<Department>,
 }
 
@@ -90,6 +66,7 @@ pub(crate) async fn start_page(
 
 fn page(app: &App, now: UnixMillis, language: Language) -> Page {
     let catalogue = app.catalogue();
+    let zone = &catalogue.city.zone;
     let offices = needs::offices(catalogue, Caller::PUBLIC);
     let releases: Vec<_> = offices
         .iter()
@@ -112,82 +89,38 @@ fn page(app: &App, now: UnixMillis, language: Language) -> Page {
             let offices = offices.map(|(index, release)| {
                 let office = catalogue.office(*index);
                 Office {
-                    name: language.choose(&office.name).to_owned(),
+                    name: language.choose(&office.name.de, &office.name.en).to_owned(),
                     address: office.address.clone(),
                     services: office.offers.len(),
                     release: release.map_or_else(String::new, |at| {
-                        let (date, time) = date_and_time(app, at, language);
-                        format!("{date}, {time}")
+                        format!("{}, {}", language.date(zone, at), language.time(zone, at))
                     }),
                 }
             });
             Department {
-                name: language.choose(&department.name).to_owned(),
+                name: language
+                    .choose(&department.name.de, &department.name.en)
+                    .to_owned(),
                 offices: offices.collect(),
             }
         });
+    let city = &catalogue.city.name;
     Page {
         language,
-        city: language.choose(&catalogue.city.name).to_owned(),
-        next: soonest.map(|at| {
-            let (date, time) = date_and_time(app, at, language);
-            NextRelease {
-                date,
-                time,
-                soon: (at - now).0 < 600_000,
-                offices: releases
-                    .iter()
-                    .filter(|(_, release)| *release == Some(at))
-                    .count(),
-            }
+        path: "/",
+        city: language.choose(&city.de, &city.en).to_owned(),
+        rooms: !app.rooms.is_empty(),
+        next: soonest.map(|at| NextRelease {
+            date: language.date(zone, at),
+            time: language.time(zone, at),
+            soon: (at - now).0 < 600_000,
+            offices: releases
+                .iter()
+                .filter(|(_, release)| *release == Some(at))
+                .count(),
         }),
         departments: departments
             .filter(|department| !department.offices.is_empty())
             .collect(),
-    }
-}
-
-const MONTHS: [&str; 12] = [
-    "Januar",
-    "Februar",
-    "März",
-    "April",
-    "Mai",
-    "Juni",
-    "Juli",
-    "August",
-    "September",
-    "Oktober",
-    "November",
-    "Dezember",
-];
-
-/// In words for people; seconds only where there are some (a demo).
-fn date_and_time(app: &App, at: UnixMillis, language: Language) -> (String, String) {
-    let zoned = at.to_jiff().to_zoned(app.catalogue().city.zone.clone());
-    let seconds = zoned.second() != 0;
-    let date: Date = zoned.date();
-    match language {
-        Language::En => (
-            date.strftime("%-d %B %Y").to_string(),
-            zoned
-                .strftime(if seconds { "%H:%M:%S" } else { "%H:%M" })
-                .to_string(),
-        ),
-        Language::De | Language::DeLeicht => {
-            let month = usize::try_from(date.month())
-                .ok()
-                .and_then(|it| MONTHS.get(it - 1));
-            let time = zoned.strftime(if seconds {
-                "%-H:%M:%S Uhr"
-            } else {
-                "%-H:%M Uhr"
-            });
-            let month = month.copied().unwrap_or_default();
-            (
-                format!("{}. {month} {}", date.day(), date.year()),
-                time.to_string(),
-            )
-        }
     }
 }

@@ -16,6 +16,8 @@ const NETWORKS_CHARS_MAX: usize = 4096;
 const ENDPOINT_CHARS_MAX: usize = 260;
 /// Longest web address of a service, in characters.
 const ORIGIN_CHARS_MAX: usize = 270;
+/// Longest list of them, in characters.
+const ORIGINS_CHARS_MAX: usize = 4096;
 
 pub(super) fn number<T>(layers: &Layers<'_, '_>, key: &'static str, min: u32, max: u32) -> T
 where
@@ -66,6 +68,22 @@ pub(super) fn origin(entry: &Entry) -> Read<Option<String>> {
     Err(vec![Fault::new(format!(
         "{text:?} is not like https://termine.example.org, with nothing behind the host and port"
     ))])
+}
+
+/// Several of them with commas between; empty: none.
+pub(super) fn origins(entry: &Entry) -> Read<Vec<String>> {
+    let text = kinds::text(0..=ORIGINS_CHARS_MAX)(entry)?;
+    let parts = text.split(',').map(str::trim);
+    let origins: Vec<String> = parts
+        .filter(|part| !part.is_empty())
+        .map(str::to_owned)
+        .collect();
+    match origins.iter().find(|origin| !is_origin(origin)) {
+        None => Ok(origins),
+        Some(other) => Err(vec![Fault::new(format!(
+            "{other:?} is not like https://termine.example.org, with nothing behind the host and port"
+        ))]),
+    }
 }
 
 fn is_origin(text: &str) -> bool {

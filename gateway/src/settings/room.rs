@@ -2,16 +2,18 @@
 
 use std::path::PathBuf;
 
-use morgenruh_engine::rules::catalogue::reader::Layers;
+use morgenruh_engine::rules::catalogue::reader::{Layers, Lookup};
 
-use super::kinds::{path, size};
-use super::{Keys, quote_path};
+use super::kinds::{origins, path, size};
+use super::{Keys, quote, quote_path};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Room {
     /// `None`: it lies in the folder of the data.
     pub keys_file: Option<PathBuf>,
     pub listeners_max: usize,
+    /// Origins that visitors of a guarded site are led back to.
+    pub forward_auth_targets: Vec<String>,
 }
 
 impl Room {
@@ -19,6 +21,9 @@ impl Room {
         Room {
             keys_file: path(layers, "keys_file"),
             listeners_max: size(layers, "listeners_max", 0, 1_000_000),
+            forward_auth_targets: layers
+                .need("forward_auth_targets", origins)
+                .unwrap_or_default(),
         }
     }
 
@@ -26,6 +31,10 @@ impl Room {
         vec![
             ("keys_file", quote_path(&self.keys_file)),
             ("listeners_max", self.listeners_max.to_string()),
+            (
+                "forward_auth_targets",
+                quote(&self.forward_auth_targets.join(", ")),
+            ),
         ]
     }
 }

@@ -16,6 +16,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) struct Request {
     method: String,
     path: String,
+    host: String,
     headers: Vec<(String, String)>,
     body: Option<Vec<u8>>,
 }
@@ -25,6 +26,7 @@ impl Request {
         Request {
             method: method.to_owned(),
             path: path.to_owned(),
+            host: "test".to_owned(),
             headers: Vec::new(),
             body: None,
         }
@@ -45,6 +47,12 @@ impl Request {
     pub(crate) fn header(mut self, name: &str, value: &str) -> Request {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
+    }
+
+    /// Names another host than `test`.
+    pub(crate) fn to_host(self, host: &str) -> Request {
+        let host = host.to_owned();
+        Request { host, ..self }
     }
 
     pub(crate) fn bearer(self, token: &str) -> Request {
@@ -78,8 +86,8 @@ impl Request {
     /// The head as it goes over the wire; the body follows.
     pub(crate) fn head(&self) -> String {
         let mut head = format!(
-            "{} {} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n",
-            self.method, self.path
+            "{} {} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n",
+            self.method, self.path, self.host
         );
         for (name, value) in &self.headers {
             head.push_str(&format!("{name}: {value}\r\n"));
@@ -160,6 +168,12 @@ impl Answer {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let header = self.headers.iter().find(|(known, _)| known == name);
         header.map(|(_, value)| value.as_str())
+    }
+
+    /// All values of a header that can come more than once.
+    pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        let headers = self.headers.iter().filter(move |(known, _)| known == name);
+        headers.map(|(_, value)| value.as_str())
     }
 
     pub(crate) fn text(&self) -> &str {

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails where its helpers fail")]
 
 mod availability;
+mod browser;
 mod calendar;
 mod citizen;
 mod command_line;
@@ -10,11 +11,13 @@ mod course;
 mod crash;
 mod disk;
 mod draw;
+mod forward_auth;
 mod http;
 mod keys;
 mod limits;
 mod listener;
 mod metrics;
+mod nginx;
 mod offices;
 mod packaging;
 mod pages;
@@ -25,3 +28,5 @@ mod restart;
 mod support;
 mod tidy;
 mod town;
+mod visitor;
+mod waiting_page;

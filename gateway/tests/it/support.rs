@@ -101,6 +101,13 @@ impl Home {
         self.start_by(command)
     }
 
+    /// With a release in so many seconds.
+    pub(crate) fn start_demo(self, seconds: u32) -> Service {
+        let mut command = self.command();
+        command.arg("--demo").arg(seconds.to_string());
+        self.start_by(command)
+    }
+
     pub(crate) fn start_by(self, command: Command) -> Service {
         self.try_start_by(command).unwrap_or_else(|(home, code)| {
             panic!("it ended with {code:?}; its log:\n{}", home.log())

@@ -234,6 +234,42 @@ impl Town {
         self
     }
 
+    /// With a waiting room `raum` before the release of an office of that name at `HH:MM`. `terms`
+    /// are further keys of the room, `hours` those in which the office's one counter is open.
+    pub(crate) fn with_room(mut self, at: &str, hours: &str, terms: &str) -> Town {
+        let room = format!(
+            r#"
+            [[room]]
+            id = "raum"
+            number = 1
+            name = {{ de = "Freischaltung & mehr", en = "Release & more" }}
+            at = "{at}"
+            offices = ["raum"]
+            {terms}
+            "#
+        );
+        let department = self.files.get_mut("buergeramt.toml");
+        department.expect("the file is there").push_str(&room);
+        let office = format!(
+            r#"
+            number = 20
+            name = {{ de = "Amt <Raum>", en = "Office <Room>" }}
+            address = "Weg 20"
+            [[counter]]
+            number = 1
+            skills = ["pass"]
+            [[opening]]
+            weekdays = "mon-sun"
+            hours = ["{hours}"]
+            on_holidays = true
+            [[wave]]
+            days_ahead = 3
+            at = "{at}"
+            "#
+        );
+        self.with("buergeramt/raum.toml", &office)
+    }
+
     /// With a line more at the top of a file that is there.
     pub(crate) fn with_line(mut self, file: &str, line: &str) -> Town {
         let text = self.files.get_mut(file).expect("the file is there");
@@ -258,6 +294,12 @@ impl Town {
             std::fs::create_dir_all(path.parent().expect("it lies in the folder")).unwrap();
             std::fs::write(path, text).unwrap();
         }
+    }
+
+    /// `HH:MM` so many hours from now.
+    pub(crate) fn hours_from_now(&self, hours: i64) -> String {
+        let then = clock::now().to_jiff() + jiff::SignedDuration::from_hours(hours);
+        then.to_zoned(zone()).strftime("%H:%M").to_string()
     }
 
     pub(crate) fn day(&self, days_ahead: i32) -> Date {

@@ -17,6 +17,9 @@ impl Session<'_> {
             .dice
             .between(self.morning.scenario.think.choose_s.value);
         self.think(seconds).await;
+        if let Some(line) = &self.line {
+            line.note(|it| it.lets_go());
+        }
         match self.morning.api.release(self.next, hold).await {
             Reply::Silent | Reply::Unforeseen => Err(Ending::Failed),
             _ => Ok(Ending::GaveBack),
@@ -31,7 +34,13 @@ impl Session<'_> {
         self.think(seconds).await;
         let request = self.booking_request(hold);
         let key = format!("{}-{}", self.morning.run, self.citizen.index);
+        if let Some(line) = &self.line {
+            line.note(|it| it.lets_go());
+        }
         let booking = self.confirm_until_known(&request, &key).await?;
+        if let Some(line) = &self.line {
+            line.note(|it| it.bookings += 1);
+        }
         self.story.not_as_held = !is_as_held(&booking, hold);
         if self.citizen.confirms_twice {
             self.confirm_again(&request, &key, &booking).await;
@@ -73,7 +82,12 @@ impl Session<'_> {
                 }
                 Reply::Refused(refusal) if refusal.retry_after.is_none() => {
                     self.story.unresolved = false;
-                    return Err(Ending::HoldExpired);
+                    let before = refusal.is("/problems/booked-before");
+                    return Err(if before {
+                        Ending::BookedBefore
+                    } else {
+                        Ending::HoldExpired
+                    });
                 }
                 // A confirmation that timed out inside the service may still have taken place.
                 Reply::Refused(refusal) => {

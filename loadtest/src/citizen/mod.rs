@@ -1,9 +1,11 @@
-//! One citizen's morning: look, reload, choose, hold, fill in the form, confirm.
+//! One citizen's morning: wait, look, reload, choose, hold, fill in the form, confirm.
 //!
 //! The session is closed (a person waits for the page), the arrivals are not. Every number of
 //! tries is bounded, so every session ends.
 
 mod booking;
+mod line;
+mod rogue;
 mod search;
 
 use std::sync::{Arc, OnceLock};
@@ -13,12 +15,17 @@ use jiff::Timestamp;
 use morgenruh_wire::Availability;
 
 pub(crate) use booking::answers;
+pub use rogue::share;
+
+use line::InLine;
 
 use crate::api::{Api, Refusal};
 use crate::city::City;
 use crate::clock;
 use crate::plan::{Citizen, Intent};
 use crate::record::Acknowledged;
+use crate::room::Hall;
+use crate::room::watch::Who;
 use crate::scenario::Scenario;
 
 /// How often a citizen comes back after 429, 503 or silence within one step.
@@ -33,6 +40,8 @@ pub struct Morning {
     pub api: Arc<Api>,
     pub scenario: Scenario,
     pub city: City,
+    /// The waiting rooms of the release.
+    pub halls: Vec<Arc<Hall>>,
     /// The instant of the release.
     pub release: Instant,
     /// The same on the service's clock; `None` where everything is open.
@@ -79,6 +88,10 @@ impl Morning {
 pub enum Ending {
     /// Left after the first look, as planned.
     Left,
+    /// Stood in line until nobody was called any more for a long time.
+    GaveUp,
+    /// Was told in the waiting room that nothing is left.
+    SoldOut,
     /// Found nothing, or lost every race.
     EmptyHanded,
     /// The office asks for a pass of the waiting room.
@@ -91,6 +104,8 @@ pub enum Ending {
     GaveBack,
     /// Confirmed too late.
     HoldExpired,
+    /// The waiting room knows of a booking by the same person for the same service.
+    BookedBefore,
     /// Got an answer outside the contract, or none.
     Failed,
     Booked,
@@ -101,6 +116,7 @@ pub enum Ending {
 #[derive(Debug)]
 pub struct Story {
     pub index: u32,
+    pub who: Who,
     pub ending: Ending,
     pub acknowledged: Option<Acknowledged>,
     pub repeat_unequal: bool,
@@ -113,26 +129,9 @@ type Ended = Ending;
 
 /// Lives one citizen's morning, which was to begin at `arrives`.
 pub async fn live(morning: &Morning, citizen: Citizen, arrives: Instant) -> Story {
-    let story = Story {
-        index: citizen.index,
-        ending: Ending::Failed,
-        acknowledged: None,
-        repeat_unequal: false,
-        not_as_held: false,
-        unresolved: false,
-    };
-    let mut session = Session {
-        morning,
-        citizen,
-        next: arrives,
-        reloads_after: 0,
-        story,
-    };
-    let ending = session.run().await;
-    Story {
-        ending: ending.unwrap_or_else(|ended| ended),
-        ..session.story
-    }
+    let mut session = Session::new(morning, citizen, arrives);
+    let ended = session.run().await;
+    session.end(ended)
 }
 
 struct Session<'a> {
@@ -141,11 +140,57 @@ struct Session<'a> {
     /// When the citizen wants to send the next request.
     next: Instant,
     reloads_after: u32,
+    line: Option<InLine>,
+    pass: Option<String>,
     story: Story,
 }
 
-impl Session<'_> {
+impl<'a> Session<'a> {
+    fn new(morning: &'a Morning, citizen: Citizen, arrives: Instant) -> Self {
+        let story = Story {
+            index: citizen.index,
+            who: citizen.who,
+            ending: Ending::Failed,
+            acknowledged: None,
+            repeat_unequal: false,
+            not_as_held: false,
+            unresolved: false,
+        };
+        Self {
+            morning,
+            citizen,
+            next: arrives,
+            reloads_after: 0,
+            line: None,
+            pass: None,
+            story,
+        }
+    }
+
+    fn end(self, ended: Result<Ending, Ended>) -> Story {
+        Story {
+            ending: ended.unwrap_or_else(|ended| ended),
+            ..self.story
+        }
+    }
+
     async fn run(&mut self) -> Result<Ending, Ended> {
+        self.queue().await?;
+        let ended = match self.citizen.who {
+            Who::Abandoner => self.abandon().await,
+            _ => self.book().await,
+        };
+        // Whoever is done without a booking makes room for the next.
+        if !matches!(
+            ended,
+            Ok(Ending::Booked | Ending::Cancelled | Ending::LetExpire)
+        ) {
+            self.leave_room().await;
+        }
+        ended
+    }
+
+    async fn book(&mut self) -> Result<Ending, Ended> {
         if self.citizen.intent == Intent::Leave {
             self.look().await?;
             return Ok(Ending::Left);
@@ -165,7 +210,11 @@ impl Session<'_> {
 
     /// Thinks for a time of the morning, and then wants to send.
     async fn think(&mut self, seconds: f64) {
-        self.pause(self.morning.scaled(seconds)).await;
+        match self.citizen.who {
+            Who::Human => self.pause(self.morning.scaled(seconds)).await,
+            // Programs do not.
+            _ => self.next = Instant::now(),
+        }
     }
 
     async fn pause(&mut self, time: Duration) {

@@ -8,9 +8,9 @@ use super::{COME_BACK_MAX, Ended, Ending, Session};
 use crate::api::{Refusal, Reply};
 
 /// A start that can be chosen.
-struct Choice {
-    office: String,
-    start: String,
+pub(super) struct Choice {
+    pub(super) office: String,
+    pub(super) start: String,
 }
 
 impl Session<'_> {
@@ -74,7 +74,7 @@ impl Session<'_> {
     }
 
     /// Chooses among the sorted starts, the early ones more often.
-    fn choose(&mut self, availability: &Availability) -> Option<Choice> {
+    pub(super) fn choose(&mut self, availability: &Availability) -> Option<Choice> {
         let mut starts: Vec<(&AvailableStart, &String)> = availability
             .days
             .iter()
@@ -100,15 +100,37 @@ impl Session<'_> {
                 office: Some(choice.office.clone()),
                 services: self.citizen.need.clone(),
                 start: Some(choice.start.clone()),
+                pass: self.pass.clone(),
                 ..HoldRequest::default()
             };
             let refusal = match self.morning.api.hold(self.next, &request).await {
-                Reply::Done(hold) => return Ok(hold),
+                Reply::Done(hold) => {
+                    if let Some(line) = &self.line {
+                        line.note(|it| it.held());
+                    }
+                    return Ok(hold);
+                }
                 Reply::Silent | Reply::Unforeseen => return Err(Ending::Failed),
                 Reply::Refused(refusal) => refusal,
             };
-            if refusal.is("/problems/pass-required") {
+            if refusal.is("/problems/pass-required") && self.pass.is_none() {
                 return Err(Ending::NeedsPass);
+            }
+            if refusal.is("/problems/pass-required") {
+                // What is left there is another room's.
+                come_backs += 1;
+                if come_backs >= COME_BACK_MAX {
+                    return Err(Ending::EmptyHanded);
+                }
+                choice = self.find().await?;
+                continue;
+            }
+            if refusal.is("/problems/pass-ended") {
+                come_backs += 1;
+                if come_backs >= COME_BACK_MAX || !self.exchange().await? {
+                    return Err(Ending::EmptyHanded);
+                }
+                continue;
             }
             if refusal.retry_after.is_none() {
                 lost_races += 1;

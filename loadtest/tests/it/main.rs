@@ -39,7 +39,7 @@ async fn play(base: &str) -> Report {
         people: Some(200),
         speed: 2000.0,
         seed: 1,
-        offices: Vec::new(),
+        ..MorningOptions::default()
     };
     morning::run(connect(base), options).await.unwrap()
 }

@@ -191,6 +191,7 @@ impl World {
             channel: Channel::Public,
             secret: digest,
             random: self.dice.u64(..),
+            pass: None,
         };
         let answer = self.engine.hold(now, &ask);
         let lost = self.answer_is_lost();

@@ -182,6 +182,11 @@ impl Engine {
         self.demo.as_ref()?.dates[usize::from(index.0)]
     }
 
+    /// The day on which a demo releases.
+    fn demo_day(&self) -> Option<DayNumber> {
+        DayNumber::from_date(self.date_of(self.demo.as_ref()?.at))
+    }
+
     /// The office's day as its rules make it, the demo release included.
     fn plan(&self, index: OfficeIndex, date: Date) -> DayPlan {
         let mut plan = plan(&self.catalogue, self.catalogue.office(index), date);
@@ -192,10 +197,8 @@ impl Engine {
                 let later = *at - wave.at;
                 wave.at = *at;
                 wave.guard = wave.guard.and_then(|guard| {
-                    let room = RoomId {
-                        day: DayNumber::from_date(self.date_of(*at))?,
-                        ..guard.room
-                    };
+                    let day = self.demo_day()?;
+                    let room = RoomId { day, ..guard.room };
                     let until = guard.until + later;
                     Some(Guard { room, until })
                 });

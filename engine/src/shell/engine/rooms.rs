@@ -83,8 +83,11 @@ impl Engine {
         office: OfficeIndex,
         day: DayNumber,
     ) -> impl Iterator<Item = (DayNumber, Date)> {
+        let demo = self.demo_day() == Some(day);
         let waves = &self.catalogue.office(office).waves;
-        let ahead = waves.iter().map(|wave| wave.days_ahead);
+        // A demo takes the place of whatever is released on its day.
+        let waves = waves.iter().filter(|_| !demo);
+        let ahead = waves.map(|wave| wave.days_ahead);
         let mut dates: Vec<Date> = ahead
             .map(|days| {
                 let days = jiff::Span::new().days(i64::from(days));

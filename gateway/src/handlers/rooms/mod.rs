@@ -17,6 +17,7 @@ use morgenruh_engine::rules::room::tickets::Ticket;
 use morgenruh_engine::shell::rooms::RoomShard;
 
 use crate::app::{App, AppState};
+use crate::cookies::{Cookies, Purpose};
 use crate::extract::{Segment, bearer};
 use crate::problem::{ApiError, Kind};
 
@@ -92,6 +93,25 @@ fn with_ticket(
         )
     })?;
     Ok((room, ticket))
+}
+
+/// The same, or with the ticket in the cookie: only for what changes nothing, because browsers send
+/// cookies along whoever asks them to.
+fn with_ticket_or_cookie(
+    app: &App,
+    name: &str,
+    headers: &HeaderMap,
+) -> Result<(Arc<RoomShard>, Ticket), ApiError> {
+    if !headers.contains_key(header::AUTHORIZATION)
+        && let Some(room) = app.engine.rooms().named(name)
+    {
+        let cookies = Cookies::new(&app.settings.server);
+        let mut kept = cookies.read(headers, Purpose::Ticket, name);
+        if let Some(ticket) = kept.find_map(|text| verified(app, &room, text)) {
+            return Ok((room, ticket));
+        }
+    }
+    with_ticket(app, name, headers)
 }
 
 /// The ticket of a text, if it is a genuine one of this room.

@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 
-use super::{room, with_ticket};
+use super::{room, with_ticket_or_cookie};
 use crate::app::AppState;
 use crate::extract::Segment;
 use crate::problem::{ApiError, Kind};
@@ -34,6 +34,8 @@ pub(crate) async fn draw(
 }
 
 /// That a ticket took part in the draw.
+///
+/// Without the header, the ticket in the cookie of the room's page counts.
 #[utoipa::path(
     get, path = "/rooms/{id}/receipt", tag = "Waiting rooms",
     params(("id" = String, Path, description = "The room's id")),
@@ -49,7 +51,7 @@ pub(crate) async fn receipt(
     Segment(id): Segment,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let (room, ticket) = with_ticket(&app, &id, &headers)?;
+    let (room, ticket) = with_ticket_or_cookie(&app, &id, &headers)?;
     let receipt = room.decide(|room| room.receipt(ticket.id.seq));
     let receipt = receipt.ok_or_else(not_drawn)?;
     let no_store = HeaderValue::from_static("no-store");

@@ -11,7 +11,7 @@ use morgenruh_engine::rules::time::{Millis, UnixMillis};
 use morgenruh_engine::shell::rooms::RoomShard;
 use morgenruh_wire as wire;
 
-use super::{over, room, verified, with_ticket};
+use super::{over, room, verified, with_ticket, with_ticket_or_cookie};
 use crate::app::{App, AppState};
 use crate::clock;
 use crate::extract::{Json as Body, Segment, bearer};
@@ -131,6 +131,8 @@ fn to_wire(room: &RoomShard, ticket: &Ticket, text: String) -> wire::Ticket {
 }
 
 /// Where a ticket stands.
+///
+/// Without the header, the ticket in the cookie of the room's page counts.
 #[utoipa::path(
     get, path = "/rooms/{id}/place", tag = "Waiting rooms",
     params(("id" = String, Path, description = "The room's id")),
@@ -145,7 +147,7 @@ pub(crate) async fn place(
     Segment(id): Segment,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let (room, ticket) = with_ticket(&app, &id, &headers)?;
+    let (room, ticket) = with_ticket_or_cookie(&app, &id, &headers)?;
     let place = place_of(&app, &room, clock::now(), ticket.id.seq);
     Ok((NO_STORE, Json(place)).into_response())
 }

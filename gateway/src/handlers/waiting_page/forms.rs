@@ -1,0 +1,230 @@
+//! What the forms of the pages do. Each ends with a redirect to the page, so that loading it again
+//! sends nothing twice.
+
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, RawQuery, Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use morgenruh_wire::TicketRequest;
+
+use super::note::{self, Note};
+use super::view::Notice;
+use super::{Visit, html, no_room, page};
+use crate::app::{App, AppState};
+use crate::client_address::ClientAddress;
+use crate::cookies::{Cookies, Purpose};
+use crate::extract::Segment;
+use crate::handlers::rooms::passes::enter as exchange;
+use crate::handlers::rooms::tickets::{place_of, take};
+use crate::handlers::rooms::verified;
+use crate::limits::Action;
+use crate::problem::{ApiError, Kind};
+use crate::same_site;
+
+/// `POST /warteraum/{room}/ticket`
+pub(crate) async fn join(
+    State(app): State<AppState>,
+    Segment(name): Segment,
+    RawQuery(query): RawQuery,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let query = query.unwrap_or_default();
+    let headers = request.headers().clone();
+    let Some(visit) = visit(&app, &name, &query, &headers)? else {
+        return no_room(&query);
+    };
+    if visit.ticket.is_some() {
+        return Ok(back(&visit, []));
+    }
+    let client = ClientAddress::of_request(&request, &app.settings.server.trusted_proxies);
+    if let Err(refused) = app.limits.check(Action::Join, client) {
+        return told(&app, &headers, &visit, refused.into());
+    }
+    match take(&app, &visit.room, visit.now, &TicketRequest::default()) {
+        Ok((_, text)) => {
+            let cookies = Cookies::new(&app.settings.server);
+            let ticket = cookies.set(Purpose::Ticket, &name, &text, visit.kept_s());
+            Ok(back(&visit, [ticket]))
+        }
+        Err(error) => told(&app, &headers, &visit, error),
+    }
+}
+
+/// `POST /warteraum/{room}/eintreten`
+pub(crate) async fn enter(
+    State(app): State<AppState>,
+    Segment(name): Segment,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let query = query.unwrap_or_default();
+    let Some(visit) = visit(&app, &name, &query, &headers)? else {
+        return no_room(&query);
+    };
+    let Some((ticket, _)) = &visit.ticket else {
+        return Ok(back(&visit, []));
+    };
+    match exchange(&app, &visit.room, ticket).await {
+        Ok((text, _)) => {
+            let cookies = Cookies::new(&app.settings.server);
+            // Not only until it expires: with a hold it lives on.
+            let pass = cookies.set(Purpose::Pass, &name, &text, visit.kept_s());
+            Ok(back(&visit, [pass]))
+        }
+        Err(error) => told(&app, &headers, &visit, error),
+    }
+}
+
+/// `POST /warteraum/{room}/verlassen`
+///
+/// The ticket stays in the browser: it says that its place was given up, and has its receipt.
+pub(crate) async fn leave(
+    State(app): State<AppState>,
+    Segment(name): Segment,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let query = query.unwrap_or_default();
+    let Some(visit) = visit(&app, &name, &query, &headers)? else {
+        return no_room(&query);
+    };
+    if let Some((ticket, _)) = &visit.ticket {
+        app.engine.leave(visit.now, &visit.room, ticket.id.seq);
+    }
+    let cookies = Cookies::new(&app.settings.server);
+    Ok(back(&visit, [cookies.clear(Purpose::Pass, &name)]))
+}
+
+/// `GET /warteraum/{room}/weiter/{ticket}`: the link for another device.
+///
+/// Anybody can send a link to anybody: a ticket that is there already is not replaced without a
+/// question.
+pub(crate) async fn offer(
+    State(app): State<AppState>,
+    parts: Result<Path<(String, String)>, PathRejection>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let (name, text) = both(parts)?;
+    let query = query.unwrap_or_default();
+    let Some(visit) = Visit::of(&app, &name, &query, &headers) else {
+        return no_room(&query);
+    };
+    let Some(offered) = verified(&app, &visit.room, &text) else {
+        return noted(&visit, StatusCode::NOT_FOUND, Note::NoTicket);
+    };
+    let number = |seq: u32| visit.language.number(seq.saturating_add(1));
+    match &visit.ticket {
+        Some((own, _)) if own.id != offered.id => {
+            let note = Note::Other {
+                own: number(own.id.seq),
+                offered: number(offered.id.seq),
+                ticket: text,
+            };
+            noted(&visit, StatusCode::OK, note)
+        }
+        _ => Ok(kept(&app, &visit, &text)),
+    }
+}
+
+/// `POST /warteraum/{room}/weiter/{ticket}`: in place of the ticket that is there.
+pub(crate) async fn adopt(
+    State(app): State<AppState>,
+    parts: Result<Path<(String, String)>, PathRejection>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let (name, text) = both(parts)?;
+    let query = query.unwrap_or_default();
+    let Some(visit) = visit(&app, &name, &query, &headers)? else {
+        return no_room(&query);
+    };
+    if verified(&app, &visit.room, &text).is_none() {
+        return noted(&visit, StatusCode::NOT_FOUND, Note::NoTicket);
+    }
+    Ok(kept(&app, &visit, &text))
+}
+
+/// Whoever sends a form of ours; None when there is no such room.
+fn visit(
+    app: &App,
+    name: &str,
+    query: &str,
+    headers: &HeaderMap,
+) -> Result<Option<Visit>, ApiError> {
+    same_site::check(headers, app.settings.server.public_url.as_deref())?;
+    Ok(Visit::of(app, name, query, headers))
+}
+
+fn both(
+    parts: Result<Path<(String, String)>, PathRejection>,
+) -> Result<(String, String), ApiError> {
+    parts
+        .map(|Path(parts)| parts)
+        .map_err(|_| ApiError::new(Kind::NotFound, "See /api/docs."))
+}
+
+/// Remembers a ticket, and forgets the pass of another one.
+fn kept(app: &App, visit: &Visit, text: &str) -> Response {
+    let cookies = Cookies::new(&app.settings.server);
+    let ticket = cookies.set(Purpose::Ticket, visit.name(), text, visit.kept_s());
+    back(visit, [ticket, cookies.clear(Purpose::Pass, visit.name())])
+}
+
+/// To the page, where the address bar says nothing secret.
+fn back<const COOKIES: usize>(visit: &Visit, cookies: [HeaderValue; COOKIES]) -> Response {
+    let to = format!("{}{}", visit.path(), visit.query());
+    let to = HeaderValue::try_from(to).expect("ids of rooms are letters, digits and -");
+    let no_store = HeaderValue::from_static("no-store");
+    let headers = [(header::LOCATION, to), (header::CACHE_CONTROL, no_store)];
+    let mut response = (StatusCode::SEE_OTHER, headers).into_response();
+    for cookie in cookies {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    response
+}
+
+fn noted(visit: &Visit, status: StatusCode, note: Note) -> Result<Response, ApiError> {
+    let page = note::page(visit.language, &visit.path(), note);
+    let mut response = (status, html(&page)?).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let own = HeaderValue::from_static("same-origin");
+    headers.insert(header::REFERRER_POLICY, own);
+    Ok(response)
+}
+
+fn is_called(app: &App, visit: &Visit) -> bool {
+    let ticket = visit.ticket.as_ref();
+    ticket.is_some_and(|(ticket, _)| {
+        place_of(app, &visit.room, visit.now, ticket.id.seq).standing == "called"
+    })
+}
+
+/// The page, with what went wrong where it does not say so itself.
+fn told(
+    app: &App,
+    headers: &HeaderMap,
+    visit: &Visit,
+    error: ApiError,
+) -> Result<Response, ApiError> {
+    let notice = match error.kind() {
+        Kind::NotYourTurn if is_called(app, visit) => Notice::Crowded,
+        Kind::RoomFull => Notice::Full,
+        Kind::NotYourTurn
+        | Kind::RoomNotOpen
+        | Kind::RoomClosed
+        | Kind::SoldOut
+        | Kind::TicketUsed
+        | Kind::TicketInvalid => return Ok(back(visit, [])),
+        _ => Notice::Later,
+    };
+    let error = error.into_response();
+    let mut response = page(app, headers, visit, Some(notice))?;
+    *response.status_mut() = error.status();
+    if let Some(later) = error.headers().get(header::RETRY_AFTER) {
+        let headers = response.headers_mut();
+        headers.insert(header::RETRY_AFTER, later.clone());
+    }
+    Ok(response)
+}

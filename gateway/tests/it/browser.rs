@@ -1,0 +1,63 @@
+//! The pages of a waiting room in a real browser: what their script does, what people with other
+//! ways of using it are told, and that nothing is needed but the pages.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::support::Home;
+use crate::town::Town;
+use crate::visitor::Visitor;
+
+/// Where the packages of the script are installed, and the script with them.
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/browser");
+/// What the browser is called.
+const BROWSERS: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
+
+#[test]
+fn a_browser_waits_from_the_ticket_to_the_pass() {
+    let folder = installed();
+    let town = Town::small();
+    let at = town.hours_from_now(5);
+    let service = Home::of(town.with_room(&at, "08:00-18:00", "")).start_demo(40);
+    let visitor = Visitor::of(&service);
+    let mut command = Command::new("node");
+    command.current_dir(&folder).arg("waiting.mjs");
+    command
+        .arg(format!("http://{}", service.public))
+        .arg(&visitor.room);
+    command.env("CHROMIUM", browser());
+    let output = command.output().expect("node is there: make packages");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+}
+
+/// The packages of the lock file, which npm checks by their digests.
+fn installed() -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("browser");
+    std::fs::create_dir_all(&folder).unwrap();
+    for name in ["package.json", "package-lock.json", "waiting.mjs"] {
+        std::fs::copy(Path::new(FOLDER).join(name), folder.join(name)).unwrap();
+    }
+    let mut command = Command::new("npm");
+    command.current_dir(&folder);
+    command.args([
+        "ci",
+        "--prefer-offline",
+        "--ignore-scripts",
+        "--no-audit",
+        "--no-fund",
+    ]);
+    let output = command.output().expect("npm is there: make packages");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    folder
+}
+
+fn browser() -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut places =
+        std::env::split_paths(&path).flat_map(|dir| BROWSERS.map(|name| dir.join(name)));
+    places
+        .find(|place| place.is_file())
+        .expect("Chromium is there: make packages")
+}
