@@ -34,6 +34,16 @@ pub enum Canary {
     DirectoryNotSynced,
     /// Whoever appends what somebody waits for does not wake the thread that writes.
     WakeForgotten,
+    /// Whoever is next in a waiting room is let in before their place is called.
+    QueueSkipped,
+    /// Late tickets are let in however many are inside.
+    CeilingForgotten,
+    /// Recovery does not know which tickets have become bookings.
+    SpentForgotten,
+    /// Recovery does not know that tickets were drawn, and draws again.
+    DrawForgotten,
+    /// Recovery gives numbers again that were given.
+    NumbersForgotten,
 }
 
 #[cfg(feature = "canaries")]

@@ -19,7 +19,7 @@ use morgenruh_fuzz::{TARGETS, Target, Verdict};
 /// Time for each target's damaged inputs. All together are to stay below a quarter of a minute.
 const TARGET_TIME: Duration = Duration::from_millis(600);
 /// Files of one corpus, so that it stays something to read.
-const CORPUS_FILES_MAX: usize = 40;
+const CORPUS_FILES_MAX: usize = 48;
 /// Largest file of a corpus, in bytes.
 const CORPUS_FILE_BYTES_MAX: u64 = 8 * 1024;
 

@@ -25,7 +25,7 @@ enum Mark {
 /// address and, where there is one, one by the telephone number.
 ///
 /// Somebody else has to avoid them all: two people are the same if they share one digest.
-pub fn identities(
+pub(crate) fn identities(
     key: &[u8; 32],
     room_bits: u32,
     person: &Person,

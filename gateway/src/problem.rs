@@ -112,10 +112,10 @@ pub(crate) struct ApiError {
     detail: Cow<'static, str>,
     field: Option<String>,
     alternatives: Vec<Alternative>,
-    room: Option<String>,
-    place: Option<Place>,
+    room: Option<Box<str>>,
+    place: Option<Box<Place>>,
     retry_after_s: Option<u32>,
-    standing: Option<Standing>,
+    standing: Option<Box<Standing>>,
 }
 
 impl ApiError {
@@ -149,20 +149,20 @@ impl ApiError {
 
     /// Names the waiting room that is meant.
     pub(crate) fn in_room(mut self, room: String) -> ApiError {
-        self.room = Some(room);
+        self.room = Some(room.into());
         self
     }
 
     /// Says where a ticket stands, and so when to ask again.
     pub(crate) fn with_place(mut self, place: Place) -> ApiError {
         self.retry_after_s = Some(place.poll_after_ms.div_ceil(1_000).max(1));
-        self.place = Some(place);
+        self.place = Some(Box::new(place));
         self
     }
 
     /// Says what is left of a limit, and when to come back.
     pub(crate) fn limited(mut self, standing: Standing, retry_after_s: u32) -> ApiError {
-        self.standing = Some(standing);
+        self.standing = Some(Box::new(standing));
         self.retry_after_s = Some(retry_after_s);
         self
     }
@@ -181,8 +181,8 @@ impl IntoResponse for ApiError {
             detail: self.detail.into_owned(),
             field: self.field,
             alternatives: self.alternatives,
-            room: self.room,
-            place: self.place,
+            room: self.room.map(String::from),
+            place: self.place.map(|place| *place),
         };
         let body = serde_json::to_vec(&problem).expect("a problem is always JSON");
         let mut response = (self.kind.status(), body).into_response();

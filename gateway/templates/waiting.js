@@ -9,7 +9,7 @@ async function ask(address) {
   return answer;
 }
 
-// The minutes that are left, for the eye: nobody is told each of them.
+// For the eye: nobody is told each minute.
 function count() {
   for (const it of state().querySelectorAll("[data-left]")) {
     const left = it.dataset.left - (Date.now() - began) / 1000;
@@ -35,15 +35,18 @@ async function renew() {
   const text = await (await ask(location.href)).text();
   const page = new DOMParser().parseFromString(text, "text/html");
   const [old, fresh] = [state(), page.getElementById("state")];
-  const focused = old.contains(document.activeElement) && document.activeElement.id;
+  const active = old.contains(document.activeElement) && document.activeElement;
+  const focused = active && (active.id || active.parentElement.id);
   for (const it of old.querySelectorAll("details[open]"))
     fresh.querySelector("#" + it.id)?.setAttribute("open", "");
   old.replaceWith(document.adoptNode(fresh));
   document.title = page.title;
   began = Date.now();
-  if (fresh.dataset.band === old.dataset.band) return document.getElementById(focused)?.focus();
-  if (/ called /.test(fresh.dataset.band)) return fresh.querySelector("h1").focus();
-  document.getElementById(focused)?.focus();
+  const is_new = fresh.dataset.band !== old.dataset.band;
+  if (is_new && / called /.test(fresh.dataset.band)) return fresh.querySelector("h1").focus();
+  const again = document.getElementById(focused);
+  (again?.querySelector("summary") ?? again)?.focus();
+  if (!is_new) return;
   live.textContent = [...fresh.querySelectorAll("[data-say]")].map((it) => it.textContent).join(". ");
 }
 
@@ -55,7 +58,7 @@ async function look() {
     const now = ticket ? `${seen.phase} ${seen.standing} ${far}` : seen.phase;
     if (now !== band || (ticket && seen.chance !== chance)) await renew();
     else show(seen);
-    // Those without a ticket are all told the same moment.
+    // Others are all told the same moment.
     wait = seen.poll_after_ms * (ticket ? 1 : 0.75 + Math.random() / 2);
   } catch (status) {
     if (status === 401) await renew().catch(() => {});

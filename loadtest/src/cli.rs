@@ -51,8 +51,8 @@ pub struct ServiceArgs {
 /// bookings stay.
 ///
 /// Where the release has a waiting room, people go through it, and the verdict says whether it was
-/// fair. What the room counts (when to ask again, places called a minute, turns, passes) passes as it
-/// is, whatever `--speed` says.
+/// fair. What the room counts (when to ask again, places called a minute, turns, passes) passes as
+/// it is, whatever `--speed` says.
 #[derive(Debug, Args)]
 pub struct MorningArgs {
     #[command(flatten)]

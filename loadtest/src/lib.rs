@@ -5,9 +5,9 @@
 //! they were promised is written down ([`record`]), and when they have gone home every promise is
 //! held against what the service says then ([`readback`], [`verdict`], [`report`]).
 //!
-//! Where a release has a waiting room, people go through it, and [`room`] holds everything that they
-//! were told against what must be so, the draw against its own arithmetic, and who got seats against
-//! chance.
+//! Where a release has a waiting room, people go through it, and [`room`] holds everything that
+//! they were told against what must be so, the draw against its own arithmetic, and who got seats
+//! against chance.
 //!
 //! A second judge has more time and no mercy: [`soak`] kills the service again and again, and holds
 //! the whole record of what its clients saw against the rules.

@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 
 use crate::api::{Api, Reply};
 use crate::arrivals::Curve;
-use crate::citizen::{Morning, Story, live, share};
+use crate::citizen::{Ending, Morning, Story, live, share};
 use crate::city::{City, CityError, Target};
 use crate::clock;
 use crate::parties::{Party, Rogues};
@@ -85,7 +85,7 @@ pub async fn run(api: Arc<Api>, options: MorningOptions) -> Result<Report, RunEr
     let plan = Plan::new(&scenario, &city, &target, people, options.seed)?;
     let timeline = Timeline::new(&curve, &city, &target, options.speed);
     let begun = timeline.instant(curve.from_s());
-    let halls = room::halls(&api, &city, &target, begun).await;
+    let halls = room::halls(&api, &city, &target, timeline.release).await;
 
     let days = target.days(target.offices.keys()).unwrap_or_default();
     let started_at = clock::now();
@@ -250,6 +250,7 @@ async fn judge(morning: &Morning, stories: &[Story], fairness: &[Fairness]) -> V
         repeats_unequal: count(|story| story.repeat_unequal),
         not_as_held: count(|story| story.not_as_held),
         unresolved: count(|story| story.unresolved),
+        needs_pass: count(|story| story.ending == Ending::NeedsPass),
         promises_broken: fairness.iter().map(|it| it.broken.len() as u64).sum(),
     };
     Verdict::new(&checked, &morning.city.capacities(), conduct)

@@ -64,7 +64,8 @@ impl Citizen {
         Person {
             name: format!("Lasttest {}", self.index),
             email: format!("lasttest-{run}-{}@example.org", self.index),
-            // One for each: a waiting room knows people by it. All begin like those that nobody has.
+            // One for each: a waiting room knows people by it. All begin like those that nobody
+            // has.
             phone: Some(format!("+49 30 23125{:06}", self.index)),
         }
     }

@@ -274,6 +274,7 @@ pub fn verdict_line(verdict: &Verdict) -> String {
         (verdict.unanswered, "unanswered"),
         (verdict.unread, "not read back"),
         (verdict.unresolved, "confirmations unresolved"),
+        (verdict.needs_pass, "asked for a pass of no known room"),
         (verdict.promises_broken, "promises of a waiting room broken"),
     ] {
         if count > 0 {

@@ -47,6 +47,8 @@ pub struct Conduct {
     pub not_as_held: u64,
     /// Confirmations of which nobody knows whether they took place.
     pub unresolved: u64,
+    /// People who were asked for a pass of a waiting room that was not announced when they came.
+    pub needs_pass: u64,
     /// Promises of waiting rooms that were broken, one for each way and room.
     pub promises_broken: u64,
 }
@@ -80,6 +82,8 @@ pub struct Verdict {
     pub unread: u64,
     /// Confirmations of which nobody knows whether they took place.
     pub unresolved: u64,
+    /// People who were asked for a pass of a waiting room that was not announced when they came.
+    pub needs_pass: u64,
     /// Promises of waiting rooms that were broken, one for each way and room: `fairness` says which.
     pub promises_broken: u64,
 }
@@ -115,6 +119,7 @@ impl Verdict {
             unexpected_answers: conduct.unexpected_answers,
             unanswered: conduct.unanswered,
             unresolved: conduct.unresolved,
+            needs_pass: conduct.needs_pass,
             promises_broken: conduct.promises_broken,
             holds: false,
         };
@@ -131,6 +136,7 @@ impl Verdict {
             + self.unexpected_answers
             + self.unanswered
             + self.unread
+            + self.needs_pass
             + self.promises_broken
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod chronicle;
 pub mod disk;
+pub mod lobby;
 pub mod options;
 pub mod oracle;
 pub mod people;

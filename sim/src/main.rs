@@ -18,7 +18,7 @@ const CANARY_SEEDS_MAX: u64 = 40_000;
 const FOREVER: Duration = Duration::from_secs(u64::MAX / 4);
 
 /// Bugs that the simulation can see; those of the real disk are tried with `lying-disk`.
-const CANARIES: [Canary; 10] = [
+const CANARIES: [Canary; 15] = [
     Canary::AckBeforeDurable,
     Canary::UnclearTakenForRefused,
     Canary::UnclearSettledByLooking,
@@ -29,6 +29,11 @@ const CANARIES: [Canary; 10] = [
     Canary::FreedBeforeDurable,
     Canary::RepetitionForgotten,
     Canary::WatermarkAhead,
+    Canary::QueueSkipped,
+    Canary::CeilingForgotten,
+    Canary::SpentForgotten,
+    Canary::DrawForgotten,
+    Canary::NumbersForgotten,
 ];
 
 /// The real engine in a simulated world, judged by what its clients saw.

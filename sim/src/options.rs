@@ -36,6 +36,12 @@ pub enum Deed {
     Reopen,
     /// Nothing is written and nothing falls due for a while.
     Pause,
+    /// Somebody does what they can do next in the waiting room.
+    Visit,
+    /// The engine looks at the rooms.
+    TickRooms,
+    /// Staff decide something about the room.
+    Staff,
 }
 
 /// The mixture of one seed.
@@ -72,7 +78,9 @@ impl Options {
     pub fn draw(dice: &mut Rng) -> Options {
         // Half of the runs do without each of the rare deeds.
         let rare = |dice: &mut Rng, most: u32| if dice.bool() { dice.u32(1..=most) } else { 0 };
-        let weights = vec![
+        let mut town = Town::draw(dice);
+        town.furnish(dice);
+        let mut weights = vec![
             (Deed::Person, 1_000),
             (Deed::Read, dice.u32(20..240)),
             (Deed::Tick, dice.u32(20..400)),
@@ -88,9 +96,16 @@ impl Options {
             (Deed::Reopen, rare(dice, 4)),
             (Deed::Pause, rare(dice, 6)),
         ];
+        if town.room.is_some() {
+            weights.extend([
+                (Deed::Visit, 700),
+                (Deed::TickRooms, dice.u32(20..400)),
+                (Deed::Staff, rare(dice, 12)),
+            ]);
+        }
         let is_small = dice.u8(..4) == 0;
         Options {
-            town: Town::draw(dice),
+            town,
             people: dice.usize(2..=16),
             steps: STEPS,
             pace_ms: [10, 1_000, 5_000, 12_000][dice.usize(..4)],

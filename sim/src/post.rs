@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use morgenruh_engine::shell::engine::{Booking, ChangeError, ConfirmError};
+use morgenruh_engine::rules::room::admission::LivePass;
+use morgenruh_engine::shell::engine::{Booking, ChangeError, ConfirmError, ExchangeError};
 use parking_lot::Mutex;
 
 use crate::disk::Disk;
@@ -11,7 +12,7 @@ use crate::disk::Disk;
 /// An answer on its way.
 pub struct Letter {
     pub who: usize,
-    /// Which of the person's questions it answers.
+    /// Which of the person's questions it answers, or which ticket was exchanged.
     pub question: u64,
     pub news: News,
 }
@@ -19,6 +20,7 @@ pub struct Letter {
 pub enum News {
     Confirmed(Result<Booking, ConfirmError>),
     Changed(Result<Booking, ChangeError>),
+    Passed(Result<LivePass, ExchangeError>),
 }
 
 /// The letters of one life of the service.

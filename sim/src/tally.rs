@@ -56,6 +56,19 @@ tally! {
     herds,
     reopenings,
     twin_recoveries,
+    joined,
+    draws,
+    passes,
+    not_your_turn,
+    /// Exchanges that the ledger could not keep.
+    passes_refused,
+    holds_with_pass,
+    bookings_with_pass,
+    booked_before,
+    passes_spent,
+    staff_decisions,
+    lines_drained,
+    rooms_ended,
     histories,
 }
 

@@ -5,11 +5,12 @@ use fastrand::Rng;
 use jiff::civil::{Date, date};
 use jiff::tz::TimeZone;
 use morgenruh_engine::rules::catalogue::{
-    Catalogue, City, Counter, Department, Hours, Offer, Office, Opening, Selector, Service,
-    ServiceIndex, Status, Text, Wave, Weekdays,
+    Beacons, Catalogue, City, Counter, Department, Hours, Offer, Office, OfficeIndex, Opening,
+    RoomRule, Selector, Service, ServiceIndex, Status, Text, Wave, Weekdays,
 };
 use morgenruh_engine::rules::cells::CounterSet;
 use morgenruh_engine::rules::holidays::Land;
+use morgenruh_engine::rules::room::RoomId;
 use morgenruh_engine::rules::time::{DayNumber, UnixMillis};
 
 /// Days on which somebody can have a visit.
@@ -42,6 +43,65 @@ pub struct Town {
     /// The first counter stays sealed until this many minutes after the beginning on the first
     /// day, and a day longer on the second.
     pub sealed_minutes: Option<u16>,
+    /// The waiting room before that release, if there is one.
+    pub room: Option<RoomTerms>,
+}
+
+/// What the sign at the waiting room says.
+#[derive(Clone, Copy, Debug)]
+pub struct RoomTerms {
+    /// After the beginning.
+    pub release_minutes: u16,
+    pub opens_minutes: u16,
+    pub closes_minutes: u16,
+    pub passes_max: u32,
+    pub passes_per_minute: u32,
+    pub turn_minutes: u16,
+    pub pass_minutes: u16,
+    pub holds_per_pass: u8,
+    /// How long the draw waits for a public random value.
+    pub beacon_seconds: Option<u32>,
+}
+
+impl RoomTerms {
+    fn draw(dice: &mut Rng, release_minutes: u16) -> RoomTerms {
+        RoomTerms {
+            release_minutes,
+            opens_minutes: dice.u16(1..=60),
+            closes_minutes: dice.u16(90..=240),
+            passes_max: dice.u32(1..=4),
+            passes_per_minute: [6, 60, 6_000][dice.usize(..3)],
+            turn_minutes: dice.u16(1..=5),
+            pass_minutes: dice.u16(1..=10),
+            holds_per_pass: dice.u8(1..=2),
+            beacon_seconds: dice.bool().then(|| dice.u32(1..=600)),
+        }
+    }
+
+    fn rule(&self, offices: u16) -> RoomRule {
+        RoomRule {
+            id: "abend".into(),
+            number: 1,
+            department: 0,
+            name: text("Abend"),
+            at: BEGIN_MINUTE + self.release_minutes,
+            offices: (0..offices).map(OfficeIndex).collect(),
+            opens_minutes: self.opens_minutes,
+            closes_minutes: self.closes_minutes,
+            passes_max: self.passes_max,
+            passes_per_minute: self.passes_per_minute,
+            turn_minutes: self.turn_minutes,
+            pass_minutes: self.pass_minutes,
+            holds_per_pass: self.holds_per_pass,
+            proof_of_work: 0,
+            beacons: self.beacon_seconds.map(|wait_seconds| Beacons {
+                source: "Los".into(),
+                fetched: false,
+                after_seconds: 0,
+                wait_seconds,
+            }),
+        }
+    }
 }
 
 impl Town {
@@ -53,13 +113,30 @@ impl Town {
             open: (0..counters).map(|_| dice.u16(4..=UNITS_MAX)).collect(),
             hold_minutes: dice.u16(1..=10),
             sealed_minutes: dice.bool().then(|| dice.u16(1..=60)),
+            room: None,
         }
+    }
+
+    /// Half of the towns with a release have a waiting room before it.
+    pub fn furnish(&mut self, dice: &mut Rng) {
+        let release = self.sealed_minutes.filter(|_| dice.bool());
+        self.room = release.map(|minutes| RoomTerms::draw(dice, minutes));
     }
 
     /// Other opening hours for one of the counters.
     pub fn reopen(&mut self, dice: &mut Rng) {
         let counter = dice.usize(..self.open.len());
         self.open[counter] = dice.u16(1..=UNITS_MAX);
+    }
+
+    /// The name of the waiting room.
+    pub const ROOM: &str = "abend-2026-11-30";
+
+    pub fn room_id() -> RoomId {
+        RoomId {
+            number: 1,
+            day: DayNumber(FIRST_DAY.0 - 1),
+        }
     }
 
     /// When every run begins.
@@ -122,7 +199,7 @@ impl Town {
             offices: (1..=self.offices)
                 .map(|number| self.office(number))
                 .collect(),
-            rooms: Vec::new(),
+            rooms: self.room.iter().map(|it| it.rule(self.offices)).collect(),
         }
     }
 

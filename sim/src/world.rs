@@ -24,6 +24,7 @@ use morgenruh_engine::shell::stored::Stored;
 
 use crate::chronicle::Chronicle;
 use crate::disk::{CrashPoint, Disk, Mishap};
+use crate::lobby::Lobby;
 use crate::options::{Deed, Options, QUEUE_MAX};
 use crate::oracle::{Oracle, Seat, Violation};
 use crate::people::Person;
@@ -53,6 +54,7 @@ pub struct World {
     pub engine: Engine,
     pub oracle: Oracle,
     pub chronicle: Chronicle,
+    pub lobby: Lobby,
     pub people: Vec<Person>,
     pub post: Post,
     pub tally: Tally,
@@ -145,6 +147,7 @@ impl World {
         let mut world = World {
             oracle: Oracle::new(options.town.clone()),
             chronicle: Chronicle::default(),
+            lobby: Lobby::new(options.people),
             people: vec![Person::default(); options.people],
             post: Post::new(disk.clone()),
             tally: Tally::default(),
@@ -226,8 +229,14 @@ impl World {
                 }
             }
             Deed::Reopen => self.reopen(),
+            Deed::Visit => {
+                let who = self.dice.usize(..self.people.len());
+                self.visit(who)?;
+            }
+            Deed::TickRooms if self.paused == 0 => self.tick_rooms()?,
+            Deed::Staff => self.staff()?,
             Deed::Pause => self.paused = self.dice.u32(1..100),
-            Deed::Tick | Deed::Turn => {}
+            Deed::Tick | Deed::Turn | Deed::TickRooms => {}
         }
         if self.tally.steps.is_multiple_of(AUDIT_EVERY) {
             let turn = (self.tally.steps / AUDIT_EVERY) as u16 % (self.options.town.offices * DAYS);
@@ -259,6 +268,7 @@ impl World {
         if let Some(who) = self.people.iter().position(Person::waits) {
             return Err(Violation(format!("I5: person {who} was never answered")));
         }
+        self.settle_room()?;
         // Past every deadline, then again for those that an outage has stretched.
         let holds = i64::from(self.options.town.hold_minutes) * 2 * 60_000;
         for pass in [holds, STRETCH_MAX.0, holds] {
@@ -279,6 +289,17 @@ impl World {
         self.chronicle.judge()?;
         self.tally.histories += 1;
         Ok(())
+    }
+
+    /// For a room that is being settled.
+    pub fn tick_all(&mut self) {
+        self.tick();
+    }
+
+    pub fn write(&mut self) -> Result<(), Violation> {
+        self.drain()?;
+        self.turn();
+        self.hear()
     }
 
     fn answer_everybody(&mut self) -> Result<(), Violation> {
@@ -332,6 +353,7 @@ impl World {
         CLOCK.set(now);
         self.oracle.clock_shows(now.0);
         self.chronicle.clock_shows(now.0);
+        self.lobby.clock_shows(now.0);
     }
 
     fn tick(&mut self) {
@@ -466,6 +488,7 @@ impl World {
         self.full = false;
         let away = [0, 1_000, 60_000, 15 * 60_000][self.dice.usize(..4)];
         self.set_clock((self.now + Millis(away)).min(Town::begin() + RUN_MAX));
+        self.lobby.crashed();
         if !in_order {
             self.oracle.crashed(self.now.0);
             self.chronicle.crashed(self.now.0);
@@ -483,6 +506,7 @@ impl World {
             self.compare_with_twin(stored)?;
         }
         self.audit();
+        self.look_at_room()?;
         // Nothing overdue may be served after a recovery.
         self.oracle.ticked(self.now.0);
         self.trace
@@ -495,7 +519,8 @@ impl World {
         self.tally.twin_recoveries += 1;
         let twin = service(&self.options, Disk::default(), self.now).engine;
         let recovered = twin.recover(self.now, stored);
-        if recovered.is_err() || self.reservations(&twin) != self.engine_state() {
+        let rooms = World::room_image(&twin) == World::room_image(&self.engine);
+        if recovered.is_err() || !rooms || self.reservations(&twin) != self.engine_state() {
             return Err(Violation("I9: one memory, two different recoveries".into()));
         }
         Ok(())

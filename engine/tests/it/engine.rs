@@ -541,8 +541,8 @@ fn a_day_cannot_be_closed_by_cancelling() {
     assert_eq!(hall.seats(EVENING, eight(TUESDAY)), 1);
 }
 
-/// At noon a demo releases the first day that is sealed, as if it were half past six. Its room is that
-/// of the demo, not the one of the morning, which has the same id and is long over.
+/// At noon a demo releases the first day that is sealed, as if it were half past six. Its room is
+/// that of the demo, not the one of the morning, which has the same id and is long over.
 #[test]
 fn a_demo_has_the_waiting_room_of_its_day() {
     let (now, at) = (clock(TUESDAY, 12, 0), clock(TUESDAY, 12, 1));

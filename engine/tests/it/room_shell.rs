@@ -645,7 +645,8 @@ proptest! {
                     let seat = id.seat();
                     seat.counter == counter && (seat.start..seat.end()).contains(&unit)
                 });
-                let is_over = clock(TUESDAY, 0, 0) + Millis::from_minutes(u32::from(unit) * 5) < now;
+                let begins = clock(TUESDAY, 0, 0) + Millis::from_minutes(u32::from(unit) * 5);
+                let is_over = begins < now;
                 gap = if is_taken || is_over { 0 } else { gap + 1 };
                 if gap == useful {
                     seats += 1;
@@ -707,4 +708,30 @@ fn an_identity_is_known_by_any_of_its_digests() {
         lost.recv().unwrap().unwrap_err(),
         ConfirmError::BookedBefore
     );
+}
+
+/// However many holds a pass may have: one of them becomes the booking.
+#[test]
+fn a_pass_with_several_holds_is_one_booking() {
+    let mut evening = Evening::of(|| {
+        let mut catalogue = kleinheim(1);
+        catalogue.rooms[0].holds_per_pass = 2;
+        catalogue
+    });
+    let seq = evening.join();
+    evening.release();
+    let pass = evening.enter(seq);
+    let [one, other] = [0, 10].map(|minute| evening.hold(8, minute, Some(pass)).unwrap());
+    let confirm = |token, who| {
+        let hall = &evening.hall;
+        hall.confirm_as(evening.now, token, who, vec![digest(who)])
+    };
+    let (first, second) = (confirm(one, "Erika"), confirm(other, "Max"));
+    assert!(first.recv().unwrap().is_ok());
+    let refused = second.recv().unwrap().unwrap_err();
+    assert_eq!(refused, ConfirmError::PassSpent);
+    let refused = confirm(other, "Max").recv().unwrap().unwrap_err();
+    assert_eq!(refused, ConfirmError::PassSpent);
+    evening.ledger.close();
+    assert_eq!(verify(evening.data.path()).unwrap().errors, [] as [&str; 0]);
 }

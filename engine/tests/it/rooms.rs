@@ -206,8 +206,8 @@ fn coming_during_the_release_is_coming_later() {
     assert_eq!(hall.room.position_of(after), Some(2));
 }
 
-/// Nobody can choose the number of tickets once the beacon is known, and a beacon that does not come
-/// is not waited for.
+/// Nobody can choose the number of tickets once the beacon is known, and a beacon that does not
+/// come is not waited for.
 #[test]
 fn a_beacon_comes_after_the_tickets_are_counted() {
     let beacons = Beacons {

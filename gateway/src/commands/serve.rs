@@ -147,6 +147,8 @@ fn run(options: &Options) -> Result<(), StartError> {
         openapi,
         settings,
     });
+    // Whoever asks first after a restart finds the rooms that there are.
+    app.rooms.refresh(&app.engine, now);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;

@@ -146,6 +146,10 @@ fn not_confirmed(error: ConfirmError) -> ApiError {
             Kind::BookedBefore,
             "With this address or number there is a booking for the same service already.",
         ),
+        ConfirmError::PassSpent => ApiError::new(
+            Kind::PassEnded,
+            "It has become a booking with another hold.",
+        ),
         ConfirmError::LedgerAway => ledger_away("Your hold is kept; try again in a moment."),
     }
 }

@@ -1,5 +1,5 @@
-//! `/forward-auth`: a room as the guard in front of a site that is not ours. A proxy asks here about
-//! each request to it, and lets through whoever has a pass.
+//! `/forward-auth`: a room as the guard in front of a site that is not ours. A proxy asks here
+//! about each request to it, and lets through whoever has a pass.
 
 use std::sync::Arc;
 

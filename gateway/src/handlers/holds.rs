@@ -97,8 +97,11 @@ fn hold(
     request: &HoldRequest,
 ) -> Result<Hold, ApiError> {
     let asked = needs::services(app.catalogue(), &request.services)?;
-    let secret = secret()?;
-    let pass = passes::in_hand(app, request.pass.as_deref())?;
+    let holder = Holder {
+        caller,
+        secret: secret()?,
+        pass: passes::in_hand(app, request.pass.as_deref())?,
+    };
     if request.earliest {
         if request.office.is_some() || request.start.is_some() {
             let detail = "With earliest, name offices and windows instead of office and start.";
@@ -110,7 +113,7 @@ fn hold(
             .as_ref()
             .map(|ids| ids.iter().map(String::as_str));
         let offices = needs::at_offices(app.catalogue(), caller, named, &asked)?;
-        return earliest(app, now, caller, &offices, &windows, secret, pass);
+        return earliest(app, now, holder, &offices, &windows);
     }
     let (Some(office), Some(start)) = (&request.office, &request.start) else {
         let detail = "Name office and start, or set earliest.";
@@ -126,21 +129,33 @@ fn hold(
         let detail = "A start is written like 2026-11-24T08:15:00+01:00.";
         ApiError::new(Kind::InvalidRequest, detail).at("start")
     })?;
-    let held = hold_at(app, now, caller, office, need, start, secret, pass);
+    let held = hold_at(app, now, holder, office, need, start);
     held.map_err(|error| refusal(app, now, caller, office, &need, start, error))
+}
+
+/// Who is to get a seat, and with which rights.
+#[derive(Clone, Copy)]
+struct Holder {
+    caller: Caller,
+    /// Will prove the right to the hold.
+    secret: Secret,
+    pass: Option<PassInHand>,
 }
 
 fn hold_at(
     app: &App,
     now: UnixMillis,
-    caller: Caller,
+    holder: Holder,
     office: OfficeIndex,
     need: Need,
     start: UnixMillis,
-    secret: Secret,
-    pass: Option<PassInHand>,
 ) -> Result<Hold, HoldError> {
     let random = getrandom::u64().map_err(|_| HoldError::Overloaded)?;
+    let Holder {
+        caller,
+        secret,
+        pass,
+    } = holder;
     let channel = caller.channel;
     let ask = HoldAsk {
         office,
@@ -192,11 +207,9 @@ fn secret() -> Result<Secret, ApiError> {
 fn earliest(
     app: &App,
     now: UnixMillis,
-    caller: Caller,
+    holder: Holder,
     offices: &[(OfficeIndex, Need)],
     windows: &search::Windows,
-    secret: Secret,
-    pass: Option<PassInHand>,
 ) -> Result<Hold, ApiError> {
     let nothing = || ApiError::new(Kind::NothingFree, "Widen the search, or try again later.");
     let none =
@@ -211,8 +224,10 @@ fn earliest(
         if date > last {
             return Err(none(guarded));
         }
-        for (start, office, need) in search::candidates(app, now, caller, offices, windows, date) {
-            match hold_at(app, now, caller, office, need, start, secret, pass) {
+        for (start, office, need) in
+            search::candidates(app, now, holder.caller, offices, windows, date)
+        {
+            match hold_at(app, now, holder, office, need, start) {
                 Ok(hold) => return Ok(hold),
                 Err(HoldError::Overloaded) => return Err(overloaded()),
                 Err(HoldError::Pass(reason)) => return Err(no_pass(reason)),

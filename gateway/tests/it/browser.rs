@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::LazyLock;
 
 use crate::support::Home;
 use crate::town::Town;
@@ -15,27 +16,44 @@ const BROWSERS: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 
 #[test]
 fn a_browser_waits_from_the_ticket_to_the_pass() {
-    let folder = installed();
+    run("waiting.mjs", "", 40);
+}
+
+#[test]
+fn a_browser_computes_for_its_ticket() {
+    run(
+        "work.mjs",
+        "opens_minutes = 120\nproof_of_work = 2000",
+        3_600,
+    );
+}
+
+/// A script with the room of a service that draws in so many seconds.
+#[track_caller]
+fn run(script: &str, terms: &str, seconds: u32) {
     let town = Town::small();
     let at = town.hours_from_now(5);
-    let service = Home::of(town.with_room(&at, "08:00-18:00", "")).start_demo(40);
+    let service = Home::of(town.with_room(&at, "08:00-18:00", terms)).start_demo(seconds);
     let visitor = Visitor::of(&service);
     let mut command = Command::new("node");
-    command.current_dir(&folder).arg("waiting.mjs");
-    command
-        .arg(format!("http://{}", service.public))
-        .arg(&visitor.room);
-    command.env("CHROMIUM", browser());
+    command.current_dir(&*INSTALLED).arg(script);
+    command.arg(format!("http://{}", service.public));
+    command.arg(&visitor.room).env("CHROMIUM", browser());
     let output = command.output().expect("node is there: make packages");
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");
 }
 
 /// The packages of the lock file, which npm checks by their digests.
-fn installed() -> PathBuf {
+static INSTALLED: LazyLock<PathBuf> = LazyLock::new(|| {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("browser");
     std::fs::create_dir_all(&folder).unwrap();
-    for name in ["package.json", "package-lock.json", "waiting.mjs"] {
+    for name in [
+        "package.json",
+        "package-lock.json",
+        "waiting.mjs",
+        "work.mjs",
+    ] {
         std::fs::copy(Path::new(FOLDER).join(name), folder.join(name)).unwrap();
     }
     let mut command = Command::new("npm");
@@ -51,7 +69,7 @@ fn installed() -> PathBuf {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");
     folder
-}
+});
 
 fn browser() -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();

@@ -93,7 +93,7 @@ fn whoever_has_no_pass_is_sent_to_the_room() {
 /// The page remembers where somebody wanted to go, and believes no address.
 #[test]
 fn the_way_back_is_kept_and_never_believed() {
-    let (service, mut visitor) = room(3_600);
+    let (service, mut visitor) = room(6);
     let target = format!("{SITE}/a?b");
     let encoded = |text: &str| {
         text.bytes()
@@ -125,6 +125,7 @@ fn the_way_back_is_kept_and_never_believed() {
     // Before there is a pass there is nowhere to go on to.
     assert!(!visitor.page("en").text().contains("Continue to"));
     visitor.form("ticket");
+    visitor.until("It is your turn");
     direct(&service, &visitor.room, "close");
     let page = visitor.until("The waiting room is closed");
     let link =
@@ -185,7 +186,8 @@ fn a_live_pass_opens_the_guard() {
     assert_eq!(rule.expect(204).header("location"), None);
 }
 
-/// A room that is announced for later guards nothing under its rule's name, and itself under its own.
+/// A room that is announced for later guards nothing under its rule's name, and itself under its
+/// own.
 #[test]
 fn before_a_room_opens_its_rule_lets_everybody_pass() {
     let town = Town::small();

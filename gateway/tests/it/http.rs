@@ -50,7 +50,7 @@ impl Request {
     }
 
     /// Names another host than `test`.
-    pub(crate) fn to_host(self, host: &str) -> Request {
+    pub(crate) fn at_host(self, host: &str) -> Request {
         let host = host.to_owned();
         Request { host, ..self }
     }
@@ -151,12 +151,14 @@ impl Answer {
         let mut lines = head.split("\r\n");
         let status = lines.next()?.strip_prefix("HTTP/1.1 ")?.get(..3)?;
         let headers = lines.filter_map(|line| line.split_once(": "));
+        // Some servers write the names in capitals.
+        let headers = headers.map(|(name, value)| (name.to_ascii_lowercase(), value));
         // Two answers are the same also when the second is a second later.
-        let headers = headers.filter(|(name, _)| *name != "date");
+        let headers = headers.filter(|(name, _)| name != "date");
         let answer = Answer {
             status: status.parse().ok()?,
             headers: headers
-                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .map(|(name, value)| (name, value.to_owned()))
                 .collect(),
             body: raw[end + 4..].to_owned(),
         };

@@ -25,6 +25,7 @@ mod production;
 mod races;
 mod refusals;
 mod restart;
+mod rooms;
 mod support;
 mod tidy;
 mod town;

@@ -191,7 +191,7 @@ fn a_room_guards_another_site() {
     let nginx = Nginx::start(GUARDING, at, &service, free_address());
     let mut visitor = Visitor::of(&service).at(nginx.at);
     let host = at.to_string();
-    let site = |visitor: &mut Visitor| visitor.send(Request::get("/office?day=1").to_host(&host));
+    let site = |visitor: &mut Visitor| visitor.send(Request::get("/office?day=1").at_host(&host));
     let answer = site(&mut visitor);
     let room = answer.expect(302).header("location").unwrap().to_owned();
     assert!(

@@ -145,7 +145,7 @@ impl Home {
         std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
     }
 
-    /// What `morgenruh verify` counts; the test fails when it finds an error.
+    /// What `morgenruh verify` counts beside rooms; the test fails when it finds an error.
     #[track_caller]
     pub(crate) fn verify(&self) -> Counts {
         let output = program().arg("verify").arg(&self.data).output().unwrap();

@@ -277,6 +277,15 @@ impl Town {
         self
     }
 
+    /// With more text at the end of a file that is there.
+    pub(crate) fn with_more(mut self, file: &str, text: &str) -> Town {
+        self.files
+            .get_mut(file)
+            .expect("the file is there")
+            .push_str(text);
+        self
+    }
+
     /// With these settings of the machine, e.g. `[server]` and its keys.
     pub(crate) fn server(self, text: &str) -> Town {
         self.with("server.toml", text)

@@ -81,13 +81,19 @@ impl Visitor {
         self.send(Request::get(&path))
     }
 
-    /// Sends a form of the page; the answer leads back to it.
+    /// Sends a form of the page; the answer leads back to it. A room that was announced this moment
+    /// may ask to try again.
     #[track_caller]
     pub(crate) fn form(&mut self, name: &str) -> Answer {
         let path = self.path(&format!("/{name}?lang=en"));
-        let answer = self.send(Request::post(&path).header("sec-fetch-site", "same-origin"));
         let page = self.path("?lang=en");
-        assert_eq!(answer.expect(303).header("location"), Some(page.as_str()));
+        let answer = eventually("the form is taken", || {
+            let form = Request::post(&path).header("sec-fetch-site", "same-origin");
+            let answer = self.send(form);
+            (answer.status != 503).then_some(answer)
+        });
+        assert_eq!(answer.status, 303, "{name}");
+        assert_eq!(answer.header("location"), Some(page.as_str()));
         assert_eq!(answer.header("cache-control"), Some("no-store"));
         answer
     }
@@ -101,6 +107,14 @@ impl Visitor {
     pub(crate) fn document(&self) -> Room {
         let path = format!("/api/v1/rooms/{}", self.room);
         Request::get(&path).send(self.to).unwrap().json()
+    }
+
+    /// So many tickets were given, as everybody sees a moment later.
+    #[track_caller]
+    pub(crate) fn until_tickets(&self, tickets: u32) {
+        eventually("the tickets are counted", || {
+            (self.document().tickets == tickets).then_some(())
+        });
     }
 
     /// Looks at the page until its heading is this one.

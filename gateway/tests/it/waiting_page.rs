@@ -9,6 +9,8 @@ use crate::support::{Home, Service, eventually};
 use crate::town::Town;
 use crate::visitor::{Visitor, direct, heading_of};
 
+/// The script of a page, in bytes.
+const SCRIPT_BYTES_MAX: usize = 3 * 1024;
 /// Everything that a page needs arrives before the other side has acknowledged anything.
 const PAGE_BYTES_MAX: usize = 14 * 1024;
 const LANGUAGES: [&str; 3] = ["de", "de-leicht", "en"];
@@ -62,6 +64,14 @@ fn check(answer: &Answer) {
     let policy = answer.header("content-security-policy").unwrap();
     let nonces = attributes(html, "nonce");
     assert_eq!(nonces.len(), count("<script"));
+    let script = html.split("<script").nth(1).unwrap_or_default();
+    let script = script.split_once('>').map_or("", |(_, rest)| rest);
+    let script = script.split("</script>").next().unwrap_or_default();
+    assert!(
+        script.len() < SCRIPT_BYTES_MAX || script.contains("solve("),
+        "{}",
+        script.len()
+    );
     for nonce in nonces {
         assert!(nonce.len() == 32 && policy.contains(&format!("script-src 'nonce-{nonce}';")));
     }
@@ -153,7 +163,7 @@ fn a_room_works_without_a_script() {
     one.form("ticket");
     assert_eq!(one.token("ticket"), Some(ticket.as_str()));
     two.form("ticket");
-    assert_eq!(one.document().tickets, 2);
+    one.until_tickets(2);
     check_languages(&mut one);
     assert_eq!(
         heading_of(one.page("en").text()),
@@ -235,7 +245,16 @@ fn what_is_sold_out_is_said_at_once() {
     let mut other = visitor.other();
     visitor.form("ticket");
     other.form("ticket");
-    visitor.until("It is your turn");
+    // There is one seat, so one of them is called.
+    let (mut visitor, mut other) = eventually("one is called", || {
+        let [one, two] = [&mut visitor, &mut other].map(|it| it.page("en"));
+        let is_called = |page: &Answer| heading_of(page.text()) == "It is your turn";
+        match (is_called(&one), is_called(&two)) {
+            (true, false) => Some((visitor.clone(), other.clone())),
+            (false, true) => Some((other.clone(), visitor.clone())),
+            _ => None,
+        }
+    });
     visitor.form("eintreten");
     let date = visitor.document().dates[0].parse().unwrap();
     let citizen = service.citizen();
@@ -283,7 +302,7 @@ fn forms_of_other_sites_are_refused() {
         }
     }
     assert_eq!(send("/ticket", &[("origin", "http://test")]).status, 303);
-    assert_eq!(visitor.document().tickets, 1);
+    visitor.until_tickets(1);
 }
 
 #[test]
@@ -382,6 +401,32 @@ fn a_page_reloads_itself_only_when_it_was_asked_to() {
         .parse()
         .unwrap();
     assert!((5..=60).contains(&seconds), "{refresh}");
+}
+
+/// A browser that does not compute is told what is missing.
+#[test]
+fn a_proof_of_work_is_asked_for() {
+    let terms = "opens_minutes = 120\nproof_of_work = 1000";
+    let (_service, mut visitor) = room(3_600, "08:00-18:00", terms);
+    for lang in LANGUAGES {
+        let answer = visitor.page(lang);
+        check(&answer);
+        assert!(
+            answer
+                .text()
+                .contains("<input type=\"hidden\" name=\"proof_of_work\">")
+        );
+        let path = visitor.path(&format!("/ticket?lang={lang}"));
+        let empty = Request::post(&path).body(b"proof_of_work=");
+        let wrong = Request::post(&path).body(b"proof_of_work=eA%3D%3D");
+        for (form, status) in [(Request::post(&path), 403), (empty, 422), (wrong, 422)] {
+            let answer = visitor.send(form);
+            check(answer.expect(status));
+            assert!(answer.text().contains("JavaScript") && visitor.cookies.is_empty());
+        }
+    }
+    let large = Request::post(&visitor.path("/ticket")).body(&[b'x'; 20_000]);
+    assert_eq!(visitor.send(large).slug(), "body-too-large");
 }
 
 #[test]

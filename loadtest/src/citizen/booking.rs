@@ -38,9 +38,6 @@ impl Session<'_> {
             line.note(|it| it.lets_go());
         }
         let booking = self.confirm_until_known(&request, &key).await?;
-        if let Some(line) = &self.line {
-            line.note(|it| it.bookings += 1);
-        }
         self.story.not_as_held = !is_as_held(&booking, hold);
         if self.citizen.confirms_twice {
             self.confirm_again(&request, &key, &booking).await;
@@ -59,7 +56,7 @@ impl Session<'_> {
                 return Err(Ending::Failed);
             }
         }
-        Ok(())
+        self.booked().await
     }
 
     /// Asks with one and the same key until the answer is known. Only silence to the very end

@@ -212,10 +212,39 @@ impl Session<'_> {
         let Reply::Done(hold) = self.morning.api.hold(self.next, &request).await else {
             return Ok(());
         };
-        // A room that is over stays over: if it is not now, it was not then.
-        let on = self.place().await?.standing != "over";
+        let on = self.is_on().await?;
         self.line()?.note(|it| it.without_pass += u64::from(on));
         self.morning.api.release(Instant::now(), &hold).await;
+        Ok(())
+    }
+
+    /// Whether the room is on. One that is over stays over: if it is on now, it was before.
+    async fn is_on(&mut self) -> Result<bool, Ended> {
+        let phase = self.place().await?.phase;
+        Ok(!matches!(phase.as_str(), "sold_out" | "closed"))
+    }
+
+    /// A hold came. When the room is over, another one needs no pass.
+    pub(super) async fn held(&mut self) -> Result<(), Ended> {
+        let Some(line) = self.line.clone() else {
+            return Ok(());
+        };
+        let holds = line.note(|it| it.held());
+        if holds == 1 || self.is_on().await? {
+            line.note(|it| it.holds_max = it.holds_max.max(holds));
+        }
+        Ok(())
+    }
+
+    /// A booking was made. When the room is over, another one needs no ticket.
+    pub(super) async fn booked(&mut self) -> Result<(), Ended> {
+        let Some(line) = self.line.clone() else {
+            return Ok(());
+        };
+        let first = line.note(|it| it.bookings == 0);
+        if first || self.is_on().await? {
+            line.note(|it| it.bookings += 1);
+        }
         Ok(())
     }
 

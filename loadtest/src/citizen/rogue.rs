@@ -1,12 +1,16 @@
 //! Those who try to get more out of a ticket than one seat.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 
 use super::{Ended, Ending, Morning, Session, Story};
 use crate::plan::Citizen;
+
+/// How long a seat is held that is given back, in milliseconds as they pass in the run: time for those
+/// who share the ticket to try for another one.
+const HELD_MS: u64 = 200;
 
 impl Session<'_> {
     /// Takes seats and gives them back, leaves the last one to expire, and tries for one more.
@@ -24,6 +28,7 @@ impl Session<'_> {
     async fn hold_and_return(&mut self, rounds: u32) -> Result<(), Ended> {
         for _ in 0..rounds {
             let hold = self.hold().await?;
+            self.pause(Duration::from_millis(HELD_MS)).await;
             self.give_back(&hold).await?;
         }
         Ok(())
@@ -36,8 +41,9 @@ impl Session<'_> {
     }
 }
 
-/// Lives the morning of several who share one ticket, which was to be taken at `arrives`. All of them
-/// wait with it, let themselves in with it, hold with it and book with it, as if it were theirs.
+/// Lives the morning of several who share one ticket, which was to be taken at `arrives`. All of
+/// them wait with it, let themselves in with it, hold with it and book with it, as if it were
+/// theirs.
 pub async fn share(morning: &Arc<Morning>, citizens: Vec<Citizen>, arrives: Instant) -> Vec<Story> {
     let mut citizens = citizens.into_iter();
     let Some(first) = citizens.next() else {

@@ -105,9 +105,7 @@ impl Session<'_> {
             };
             let refusal = match self.morning.api.hold(self.next, &request).await {
                 Reply::Done(hold) => {
-                    if let Some(line) = &self.line {
-                        line.note(|it| it.held());
-                    }
+                    self.held().await?;
                     return Ok(hold);
                 }
                 Reply::Silent | Reply::Unforeseen => return Err(Ending::Failed),

@@ -4,6 +4,7 @@ pub mod fairness;
 pub mod proof;
 pub mod statistics;
 pub mod watch;
+mod words;
 
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -21,7 +22,7 @@ use watch::Watched;
 const LOOK_MS: u64 = 500;
 
 /// A service that has just started announces its rooms within this time, in milliseconds.
-const ANNOUNCED_MS: u64 = 1_500;
+const ANNOUNCED_MS: u64 = 3_000;
 
 /// One waiting room, seen from outside.
 #[derive(Debug)]
@@ -102,8 +103,8 @@ pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().expect("no holder of this lock panics")
 }
 
-/// The rooms through which the target is released. `begin` is when the first person comes.
-pub async fn halls(api: &Api, city: &City, target: &Target, begin: Instant) -> Vec<Arc<Hall>> {
+/// The rooms through which the target is released, at the latest when that is at hand.
+pub async fn halls(api: &Api, city: &City, target: &Target, release: Instant) -> Vec<Arc<Hall>> {
     let Some(release_at) = target.release_at else {
         return Vec::new();
     };
@@ -126,7 +127,7 @@ pub async fn halls(api: &Api, city: &City, target: &Target, begin: Instant) -> V
             .collect();
         let pause = Duration::from_millis(LOOK_MS);
         let patient = started.elapsed() < Duration::from_millis(ANNOUNCED_MS);
-        if !halls.is_empty() || !patient || Instant::now() + 2 * pause > begin {
+        if !halls.is_empty() || !patient || Instant::now() + 2 * pause > release {
             return halls;
         }
         sleep(pause).await;

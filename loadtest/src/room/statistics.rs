@@ -1,5 +1,5 @@
-//! Three questions to counts and ranks: do they have to do with each other, do they differ more than
-//! chance lets them, and how often does chance do that.
+//! Three questions to counts and ranks: do they have to do with each other, do they differ more
+//! than chance lets them, and how often does chance do that.
 
 use serde::Serialize;
 
@@ -76,8 +76,8 @@ pub fn uniformity(numbers: &[f64]) -> Option<Deviation> {
     Some(Deviation::new(squares.sum(), bins - 1))
 }
 
-/// Whether those who came early succeeded as often as those who came late. None where all did, where
-/// nobody did, or where they are too few.
+/// Whether those who came early succeeded as often as those who came late. None where all did,
+/// where nobody did, or where they are too few.
 pub fn homogeneity(succeeded: &[bool]) -> Option<Deviation> {
     let all = succeeded.len() as f64;
     let successes = succeeded.iter().filter(|it| **it).count() as f64;
@@ -101,6 +101,19 @@ pub fn groups_of<T>(all: &[T], groups: usize) -> impl Iterator<Item = &[T]> {
         let from = all.len() * group / groups;
         &all[from..all.len() * (group + 1) / groups]
     })
+}
+
+/// How often a normal variable around 0 is at least so far above it.
+pub fn above(distance: f64, variance: f64) -> f64 {
+    if variance <= 0.0 {
+        return if distance > 0.0 { 0.0 } else { 1.0 };
+    }
+    let both = beyond(1, distance * distance / variance);
+    if distance > 0.0 {
+        both / 2.0
+    } else {
+        1.0 - both / 2.0
+    }
 }
 
 /// How often chi-squared with so many degrees of freedom is `x` or more.
@@ -159,6 +172,11 @@ mod tests {
             let ours = beyond(degrees_of_freedom, x);
             assert!((ours - p).abs() < 1e-4, "{degrees_of_freedom} {x}: {ours}");
         }
+        for (distance, p) in [(1.645, 0.05), (-1.645, 0.95), (2.326, 0.01), (0.0, 0.5)] {
+            let ours = above(distance * 2.0, 4.0);
+            assert!((ours - p).abs() < 1e-4, "{distance}: {ours}");
+        }
+        assert_eq!((above(1.0, 0.0), above(0.0, 0.0)), (0.0, 1.0));
         assert_eq!(beyond(9, 0.0), 1.0);
         assert_eq!(beyond(9, 1e9), 0.0);
         assert!(beyond(9, 900.0) < 1e-9);

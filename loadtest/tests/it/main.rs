@@ -8,6 +8,7 @@
     reason = "a test that cannot go on should stop there"
 )]
 
+mod hall;
 mod town;
 
 use std::sync::Arc;
@@ -21,7 +22,7 @@ use morgenruh_loadtest::report::Report;
 use morgenruh_loadtest::storm::Storm;
 use morgenruh_loadtest::verdict::{Checked, Found};
 use morgenruh_loadtest::{readback, record, scenario};
-use town::{Fault, open};
+use town::{Fault, open, open_with_hall};
 
 fn connect(base: &str) -> Arc<Api> {
     Arc::new(Api::new(Client::new(
@@ -29,6 +30,33 @@ fn connect(base: &str) -> Arc<Api> {
         32,
         Duration::from_secs(5),
     )))
+}
+
+/// The same people, with bots, shared tickets and holds for nothing beside them.
+async fn queue(fault: Fault) -> Report {
+    let base = open_with_hall(fault, SignedDuration::from_millis(1_500));
+    let rush = include_str!("../../../config/scenarios/duesseldorf-rush.toml");
+    let fewer = rush.replace("tickets = { value = 40", "tickets = { value = 12");
+    let options = MorningOptions {
+        scenario: fewer.replace("sessions = { value = 40", "sessions = { value = 12"),
+        people: Some(200),
+        speed: 2000.0,
+        seed: 1,
+        bots: Some(60),
+        ..MorningOptions::default()
+    };
+    morning::run(connect(&base), options).await.unwrap()
+}
+
+async fn breaks(fault: Fault, words: &str) {
+    let report = queue(fault).await;
+    assert!(!report.verdict.holds, "{}", report.table());
+    let broken = &report.fairness[0].broken;
+    assert!(
+        broken.iter().any(|it| it.contains(words)),
+        "{}",
+        report.table()
+    );
 }
 
 async fn play(base: &str) -> Report {
@@ -102,6 +130,56 @@ async fn without_a_release_everything_is_open_and_the_report_says_so() {
             .iter()
             .any(|note| note.contains("everything is open"))
     );
+}
+
+#[tokio::test]
+async fn an_honest_waiting_room_passes() {
+    let report = queue(Fault::None).await;
+    assert!(report.verdict.holds, "{}", report.table());
+    let fairness = &report.fairness[0];
+    assert!(
+        fairness.proof_holds && fairness.drawn > 60,
+        "{}",
+        report.table()
+    );
+    assert!(fairness.early_refused > 0, "{}", report.table());
+    assert_eq!(report.manifest.rooms, [hall::ID]);
+    assert_eq!(report.figures.endings.values().sum::<u64>(), 200);
+}
+
+#[tokio::test]
+async fn a_line_by_arrival_is_found() {
+    breaks(Fault::FirstCome, "elsewhere than the draw says").await;
+}
+
+#[tokio::test]
+async fn a_place_that_gets_worse_is_found() {
+    breaks(Fault::SendsBack, "made a place worse").await;
+}
+
+#[tokio::test]
+async fn a_pass_before_the_turn_is_found() {
+    breaks(Fault::LetsIn, "before the turn").await;
+}
+
+#[tokio::test]
+async fn a_second_pass_is_found() {
+    breaks(Fault::CopiesPasses, "live one").await;
+}
+
+#[tokio::test]
+async fn holds_without_number_are_found() {
+    breaks(Fault::HoldsMore, "holds at once").await;
+}
+
+#[tokio::test]
+async fn a_seat_without_a_pass_is_found() {
+    breaks(Fault::NeedsNoPass, "without a pass").await;
+}
+
+#[tokio::test]
+async fn another_secret_is_found() {
+    breaks(Fault::ChangesTheSecret, "root should be").await;
 }
 
 /// What a storm recorded is there afterwards; against another town hall it is not.

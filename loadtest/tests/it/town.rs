@@ -14,6 +14,8 @@ use morgenruh_wire::{
 };
 use serde::Serialize;
 
+use crate::hall::{self, Hall};
+
 /// How the town hall breaks its word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
@@ -26,6 +28,20 @@ pub(crate) enum Fault {
     IgnoresKeys,
     /// Says 500 to every tenth confirmation.
     Stumbles,
+    /// Lines people up as they came, whatever the draw says.
+    FirstCome,
+    /// Sends every fifth back to the end of the line when places are called.
+    SendsBack,
+    /// Lets people in before they are called.
+    LetsIn,
+    /// Makes another pass each time a ticket is exchanged.
+    CopiesPasses,
+    /// Lets one pass hold as many seats as it likes.
+    HoldsMore,
+    /// Gives seats to people without a pass.
+    NeedsNoPass,
+    /// Publishes another secret than the one that was committed to.
+    ChangesTheSecret,
 }
 
 const COUNTERS: usize = 2;
@@ -41,15 +57,31 @@ struct Town {
     bookings: BTreeMap<String, Booking>,
     by_key: BTreeMap<String, Booking>,
     confirms: usize,
+    hall: Option<Hall>,
 }
 
 /// Opens the town hall, which releases its day after `opens_in`; returns its base URL.
 pub(crate) fn open(fault: Fault, opens_in: SignedDuration) -> String {
+    open_with(fault, opens_in, |_| None)
+}
+
+/// The same, with a waiting room before the release.
+pub(crate) fn open_with_hall(fault: Fault, opens_in: SignedDuration) -> String {
+    open_with(fault, opens_in, |opens| Some(Hall::new(fault, opens)))
+}
+
+fn open_with(
+    fault: Fault,
+    opens_in: SignedDuration,
+    hall: impl FnOnce(Timestamp) -> Option<Hall>,
+) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
+    let opens = clock::now() + opens_in;
     let town = Arc::new(Mutex::new(Town {
         fault,
-        opens: clock::now() + opens_in,
+        opens,
+        hall: hall(opens),
         taken: [[0; COUNTERS]; STARTS],
         holds: BTreeMap::new(),
         bookings: BTreeMap::new(),
@@ -74,20 +106,28 @@ fn talk(stream: TcpStream, town: &Mutex<Town>) -> Option<()> {
         reader.read_line(&mut line).ok()?;
         let mut words = line.split(' ').map(str::to_owned);
         let (method, path) = (words.next()?, words.next()?);
-        let (mut length, mut key) = (0, String::new());
+        let (mut length, mut key, mut ticket) = (0, String::new(), String::new());
         loop {
             let mut header = String::new();
             reader.read_line(&mut header).ok()?;
             match header.trim().split_once(": ") {
                 Some(("content-length", value)) => length = value.parse().ok()?,
                 Some(("idempotency-key", value)) => key = value.to_owned(),
+                Some(("authorization", value)) => ticket = value.replace("Bearer ", ""),
                 Some(_) => {}
                 None => break,
             }
         }
         let mut body = vec![0; length];
         reader.read_exact(&mut body).ok()?;
-        let (status, answer) = town.lock().unwrap().answer(&method, &path, &key, &body);
+        let mut town = town.lock().unwrap();
+        let (status, answer) = match (town.hall.as_mut(), path.split_once(hall::ID)) {
+            (Some(hall), Some((_, what))) if what.len() > 1 => {
+                hall.answer(&method, &what[1..], &ticket)
+            }
+            _ => town.answer(&method, &path, &key, &body),
+        };
+        drop(town);
         let head = format!(
             "HTTP/1.1 {status} x\r\ncontent-length: {}\r\n\r\n",
             answer.len()
@@ -104,14 +144,19 @@ impl Town {
             _ => (path.split('?').next().unwrap_or_default(), ""),
         };
         match (method, path) {
-            ("GET", "/offices") => json(200, &self.offices()),
-            ("GET", "/services") => json(200, &services()),
-            ("GET", "/availability") => json(200, &self.availability()),
+            ("GET", "/offices") => answer(200, &self.offices()),
+            ("GET", "/services") => answer(200, &services()),
+            ("GET", "/rooms") => match (&mut self.hall, id) {
+                (None, _) => problem(404, "not-found"),
+                (Some(hall), "") => answer(200, &hall.rooms()),
+                (Some(hall), _) => answer(200, &hall.room()),
+            },
+            ("GET", "/availability") => answer(200, &self.availability()),
             ("POST", "/holds") => self.hold(serde_json::from_slice(body).unwrap()),
             ("DELETE", "/holds") => self.release(id),
             ("POST", "/bookings") => self.confirm(serde_json::from_slice(body).unwrap(), key),
             ("GET", "/bookings") => match self.bookings.get(id) {
-                Some(booking) => json(
+                Some(booking) => answer(
                     200,
                     &Booking {
                         manage_token: None,
@@ -179,6 +224,10 @@ impl Town {
         }
     }
 
+    fn is_full(&self) -> bool {
+        (0..STARTS).all(|start| (0..COUNTERS).all(|counter| !self.is_free(start, counter)))
+    }
+
     fn is_free(&self, start: usize, counter: usize) -> bool {
         self.taken[start][counter]
             < if self.fault == Fault::SellsTwice {
@@ -194,9 +243,18 @@ impl Town {
             .filter(|&start| wanted(start))
             .flat_map(|start| (0..COUNTERS).map(move |counter| (start, counter)))
             .find(|&(start, counter)| self.is_free(start, counter));
+        let full = self.is_full();
         let Some((start, counter)) = seat else {
+            if let Some(hall) = &mut self.hall {
+                hall.over |= full;
+            }
             return problem(409, "slot-taken");
         };
+        if let Some(hall) = &mut self.hall
+            && let Err(refusal) = hall.begins_hold(request.pass.as_deref())
+        {
+            return refusal;
+        }
         self.taken[start][counter] += 1;
         let id = format!("h{}", self.holds.len());
         let hold = Hold {
@@ -210,12 +268,15 @@ impl Town {
             token: Some(id.clone()),
         };
         self.holds.insert(id, (start, counter, request));
-        json(201, &hold)
+        answer(201, &hold)
     }
 
     fn release(&mut self, id: &str) -> (u16, String) {
-        let (start, counter, _) = self.holds[id];
-        self.taken[start][counter] -= 1;
+        let (start, counter, request) = &self.holds[id];
+        self.taken[*start][*counter] -= 1;
+        if let Some(hall) = &mut self.hall {
+            hall.ends_hold(request.pass.as_deref());
+        }
         (204, String::new())
     }
 
@@ -225,7 +286,7 @@ impl Town {
             .get(key)
             .filter(|_| self.fault != Fault::IgnoresKeys)
         {
-            return json(201, first);
+            return answer(201, first);
         }
         self.confirms += 1;
         if self.fault == Fault::Stumbles && self.confirms.is_multiple_of(10) {
@@ -244,11 +305,14 @@ impl Town {
             sequence: 0,
             manage_token: Some("m".to_owned()),
         };
+        if let Some(hall) = &mut self.hall {
+            hall.booked(hold.pass.as_deref());
+        }
         self.by_key.insert(key.to_owned(), booking.clone());
         if !(self.fault == Fault::Forgets && self.confirms.is_multiple_of(10)) {
             self.bookings.insert(booking.id.clone(), booking.clone());
         }
-        json(201, &booking)
+        answer(201, &booking)
     }
 
     fn cancel(&mut self, id: &str) -> (u16, String) {
@@ -260,7 +324,7 @@ impl Town {
             .find(|&start| at(start) == booking.start)
             .unwrap();
         self.taken[start][usize::from(booking.counter)] -= 1;
-        json(200, booking)
+        answer(200, booking)
     }
 }
 
@@ -284,18 +348,18 @@ fn at(index: usize) -> String {
     (opening + SignedDuration::from_mins(MINUTES * index as i64)).to_string()
 }
 
-fn text() -> Text {
+pub(crate) fn text() -> Text {
     Text {
         de: String::new(),
         en: String::new(),
     }
 }
 
-fn json(status: u16, value: &impl Serialize) -> (u16, String) {
+pub(crate) fn answer(status: u16, value: &impl Serialize) -> (u16, String) {
     (status, serde_json::to_string(value).unwrap())
 }
 
-fn problem(status: u16, name: &str) -> (u16, String) {
+pub(crate) fn problem(status: u16, name: &str) -> (u16, String) {
     let text = format!(r#"{{"type":"/problems/{name}","title":"","status":{status},"detail":""}}"#);
     (status, text)
 }

@@ -19,6 +19,10 @@ impl World {
                 question,
                 news,
             } = letter;
+            if let News::Passed(outcome) = news {
+                self.hears_of_pass(who, question as u32, outcome)?;
+                continue;
+            }
             let person = self.people[who];
             // An answer to a duplicate, or to somebody who has stopped listening.
             if question != person.questions || !person.in_flight {
@@ -86,6 +90,10 @@ impl World {
                 is_as_known(&booking, visit)?;
                 self.chronicle.done(hold.claim, Wish::Confirm);
                 self.oracle.confirmed(hold.claim)?;
+                if let Some(ticket) = hold.ticket {
+                    self.lobby.booked(who, ticket)?;
+                    self.tally.bookings_with_pass += 1;
+                }
                 let race = hold.deadline <= self.now().0;
                 self.tally.confirm_expiry_races += u64::from(race);
                 self.tally.confirmed += 1;
@@ -97,6 +105,18 @@ impl World {
                 self.chronicle.not_done(hold.claim, Wish::Confirm);
                 self.oracle.not_confirmed(hold.claim, self.now().0)?;
                 self.is_answered(who, "away");
+            }
+            Err(refusal @ (ConfirmError::BookedBefore | ConfirmError::PassSpent)) => {
+                if refusal == ConfirmError::PassSpent {
+                    self.lobby.was_spent(hold.ticket)?;
+                    self.tally.passes_spent += 1;
+                } else {
+                    self.lobby.booked_before(who)?;
+                    self.tally.booked_before += 1;
+                }
+                self.chronicle.not_done(hold.claim, Wish::Confirm);
+                self.oracle.not_confirmed(hold.claim, self.now().0)?;
+                self.is_answered(who, "booked before");
             }
             Err(ConfirmError::Hold(HoldUse::Pending)) => self.is_pending(who),
             Err(ConfirmError::Hold(HoldUse::Gone)) => {

@@ -9,10 +9,12 @@ use morgenruh_engine::rules::catalogue::{Channel, OfficeIndex};
 use morgenruh_engine::rules::day::{ExtendRefusal, HoldRefusal, HoldUse};
 use morgenruh_engine::rules::ids::{Digest, HoldToken, ReservationId, Secret};
 use morgenruh_engine::rules::record::Person as Name;
+use morgenruh_engine::rules::room::state::PassUse;
 use morgenruh_engine::rules::time::UnixMillis;
 use morgenruh_engine::shell::engine::{ConfirmAsk, HoldAsk, HoldError};
 
 use crate::chronicle::Wish;
+use crate::lobby::Lobby;
 use crate::oracle::{ClaimId, Seat, Violation};
 use crate::post::{Letter, News};
 use crate::town::Town;
@@ -27,6 +29,8 @@ pub struct Hold {
     claim: ClaimId,
     token: HoldToken,
     deadline: i64,
+    /// With whose pass it was made.
+    ticket: Option<u32>,
 }
 
 /// A booking and all that its holder knows of it.
@@ -184,6 +188,7 @@ impl World {
         }
         let now = self.now();
         let (secret, digest) = self.secret(who);
+        let pass = self.pass_of(who);
         let ask = HoldAsk {
             office: OfficeIndex(seat.office),
             need: need(seat.units),
@@ -191,7 +196,7 @@ impl World {
             channel: Channel::Public,
             secret: digest,
             random: self.dice.u64(..),
-            pass: None,
+            pass,
         };
         let answer = self.engine.hold(now, &ask);
         let lost = self.answer_is_lost();
@@ -227,6 +232,7 @@ impl World {
                     return wrong("I1", (at, "was given to whoever asked for", seat));
                 }
                 let deadline = view.terms.deadline.0;
+                let ticket = self.seat_was_given(at, pass)?;
                 let claim = self.oracle.held(now.0, at, deadline)?;
                 self.chronicle.held(at, deadline);
                 let token = HoldToken {
@@ -237,6 +243,7 @@ impl World {
                     claim,
                     token,
                     deadline,
+                    ticket,
                 });
                 self.tally.holds += 1;
                 self.trace.note("hold", who, fingerprint(view.id));
@@ -248,6 +255,16 @@ impl World {
                 self.oracle.refused(now.0, seat)?;
                 self.tally.refused_holds += 1;
                 self.trace.note("no hold", who, 0);
+            }
+            Err(HoldError::Refused(HoldRefusal::PassRequired { .. })) => {
+                self.people[who].unused = Some((secret, digest));
+                self.pass_is_required()?;
+            }
+            Err(HoldError::Pass(refusal)) => {
+                self.people[who].unused = Some((secret, digest));
+                if let (PassUse::Ended, Some(pass)) = (refusal, pass) {
+                    self.pass_is_refused(who, pass)?;
+                }
             }
             Err(HoldError::Overloaded) => self.trace.note("overloaded", who, 0),
             Err(refusal) => return wrong("I5", (seat, refusal)),
@@ -310,6 +327,9 @@ impl World {
         self.tally.confirm_expiry_races += u64::from((now.0 - hold.deadline).abs() <= RACE_MS);
         self.chronicle.asked(hold.claim, Wish::Confirm);
         self.oracle.asks_confirmation(hold.claim, now.0);
+        if let Some(ticket) = hold.ticket {
+            self.lobby.asks_booking(who, ticket);
+        }
         self.confirm(
             who,
             Question::Confirm(hold),
@@ -351,7 +371,7 @@ impl World {
             },
             request,
             idempotency_key: None,
-            identities: Vec::new(),
+            identities: Lobby::identities(who),
         };
         let post = self.post.clone();
         self.engine.confirm(self.now(), ask, move |outcome| {
@@ -374,6 +394,7 @@ impl World {
         }
         self.chronicle.asked(visit.claim, Wish::Leave);
         self.oracle.asks_to_leave(visit.claim);
+        self.lobby.asks_to_leave(who);
         self.cancel(who, visit);
     }
 
@@ -397,6 +418,9 @@ impl World {
         self.chronicle.asked(visit.claim, Wish::Leave);
         self.chronicle.asked(hold.claim, Wish::Confirm);
         self.oracle.asks_to_leave(visit.claim);
+        if let Some(ticket) = hold.ticket {
+            self.lobby.asks_booking(who, ticket);
+        }
         self.oracle.asks_confirmation(hold.claim, self.now().0);
         self.move_to(who, visit, hold);
     }

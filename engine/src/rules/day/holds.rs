@@ -151,7 +151,7 @@ impl Day {
         Ok(deadline)
     }
 
-    /// Gives a held seat back.
+    /// Gives a held seat back. Returns whose pass it was held with.
     ///
     /// # Errors
     /// [`HoldUse`]; the day is unchanged.
@@ -161,11 +161,11 @@ impl Day {
         now: UnixMillis,
         id: ReservationId,
         secret: Digest,
-    ) -> Result<(), HoldUse> {
-        let check = |hold: &Reservation| hold.usable(now, secret).map(|_| ());
-        self.slab.remove_if(id, HoldUse::Gone, check)?;
+    ) -> Result<Option<TicketId>, HoldUse> {
+        let check = |hold: &Reservation| hold.usable(now, secret).map(|_| hold.ticket);
+        let ticket = self.slab.remove_if(id, HoldUse::Gone, check)?;
         self.give_back(id.seat());
-        Ok(())
+        Ok(ticket)
     }
 
     /// Frees the seat of a hold whose deadline has come. Late is right, early is never: a hold

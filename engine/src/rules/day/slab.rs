@@ -93,27 +93,27 @@ impl Slab {
         let _ = self.remove_if(id, (), |_| Ok(()));
     }
 
-    /// Takes out a reservation if `check` lets it go.
+    /// Takes out a reservation if `check` lets it go, and returns what that says.
     ///
     /// # Errors
     /// `gone` when there is none with this id, and what `check` says; the slab is unchanged.
     #[inline]
-    pub(super) fn remove_if<E>(
+    pub(super) fn remove_if<T, E>(
         &mut self,
         id: ReservationId,
         gone: E,
-        check: impl FnOnce(&Reservation) -> Result<(), E>,
-    ) -> Result<(), E> {
+        check: impl FnOnce(&Reservation) -> Result<T, E>,
+    ) -> Result<T, E> {
         let Some(place) = self.slots.get_mut(usize::from(id.slot())) else {
             return Err(gone);
         };
-        match place {
+        let said = match place {
             Some(found) if found.id == id => check(found)?,
             _ => return Err(gone),
-        }
+        };
         *place = None;
         self.vacant.push(id.slot());
-        Ok(())
+        Ok(said)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Reservation> {

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use super::plan::Terms;
+use crate::canary::{Canary, sings};
 use crate::rules::time::{Millis, UnixMillis};
 
 /// Passes that one ticket can have, one after the other: one to begin with, and another one.
@@ -65,6 +66,8 @@ pub(super) struct Admission {
     /// Of those of them who are awaited, oldest first.
     late_calls: VecDeque<Call>,
     passes: HashMap<u32, LivePass>,
+    /// Tickets whose call is on its way to the ledger: their places are taken already.
+    calling: usize,
     /// Calls that the rate allows now, in thousandths.
     allowance: i64,
     filled_at: Option<UnixMillis>,
@@ -95,10 +98,15 @@ impl Admission {
         self.awaited.get(&seq).copied()
     }
 
+    /// Places inside that somebody has, or is to have.
+    fn taken(&self) -> usize {
+        self.passes.len() + self.awaited.len() + self.calling
+    }
+
     /// Whether a ticket that may be exchanged can have a pass now without exceeding the ceiling.
     pub(super) fn has_room_for(&self, seq: u32, terms: &Terms) -> bool {
-        let others = self.awaited.len() - usize::from(self.awaited.contains_key(&seq));
-        self.passes.len() + others < terms.passes_max as usize
+        let own = usize::from(self.awaited.contains_key(&seq));
+        self.taken() - own < terms.passes_max as usize || sings(Canary::CeilingForgotten)
     }
 
     /// How many places may be called now: as the ceiling, the rate and the stock allow. Whoever
@@ -111,12 +119,16 @@ impl Admission {
         let earned = elapsed.0.clamp(0, 60_000) * per_minute / 60;
         self.allowance = (self.allowance + earned).min(most);
         self.filled_at = Some(now);
-        let taken = self.passes.len() + self.awaited.len();
-        let ceiling = (terms.passes_max as usize).saturating_sub(taken);
+        let ceiling = (terms.passes_max as usize).saturating_sub(self.taken());
         let seeking = self.passes.values().filter(|pass| pass.holds == 0).count();
         let free = (stock.seats as usize).saturating_sub(seeking + self.awaited.len());
         let rate = usize::try_from(self.allowance / 1_000).unwrap_or(0);
         ceiling.min(free).min(rate).try_into().unwrap_or(u32::MAX)
+    }
+
+    /// So many tickets are about to be called, or none after all.
+    pub(super) fn is_calling(&mut self, awaited: usize) {
+        self.calling = awaited;
     }
 
     /// Places up to `upto` are called. `awaited` are the tickets on them that somebody may come
@@ -127,8 +139,13 @@ impl Admission {
         awaited: impl Iterator<Item = u32>,
         deadline: UnixMillis,
     ) {
+        self.calling = 0;
         self.serving = self.serving.max(upto);
         for seq in awaited {
+            // Staff had preferred it, and its pass is still on its way.
+            if self.passes.contains_key(&seq) {
+                continue;
+            }
             self.awaited.insert(seq, deadline);
             self.calls.push_back(Call { seq, deadline });
             self.allowance -= 1_000;
@@ -173,7 +190,7 @@ impl Admission {
             }
             self.late_calls.pop_front();
         }
-        while self.passes.len() + self.awaited.len() < terms.passes_max as usize
+        while self.taken() < terms.passes_max as usize
             && let Some((_, seq)) = self.late.pop_first()
         {
             let is_awaited = self.awaited.contains_key(&seq) || self.passes.contains_key(&seq);
@@ -231,5 +248,6 @@ impl Admission {
         self.calls.clear();
         self.late.clear();
         self.late_calls.clear();
+        self.calling = 0;
     }
 }

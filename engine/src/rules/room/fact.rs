@@ -25,8 +25,8 @@ pub enum RoomFact {
         /// What the secret is committed together with, word for word.
         rules: String,
     },
-    /// Numbers below `upto` may be given; `given` of them were by then. When it reserves nothing new
-    /// it says how many there were at the release.
+    /// Numbers below `upto` may be given; `given` of them were by then. When it reserves nothing
+    /// new it says how many there were at the release.
     Reserved {
         upto: u32,
         given: u32,

@@ -18,6 +18,7 @@ use super::merkle::Tree;
 use super::place::{Chance, Pace, Place, Standing, chance, eta, poll_after};
 use super::plan::RoomPlan;
 use super::proof::{Beacon, Proof, Receipt};
+use crate::canary::{Canary, sings};
 use crate::rules::ids::{Digest, ReservationId};
 use crate::rules::time::{Millis, UnixMillis};
 
@@ -202,6 +203,15 @@ pub enum PassUse {
     Over(Ending),
 }
 
+/// Why a hold that was made with a pass does not become a booking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SpendRefusal {
+    /// Another hold of the same ticket has become one, or is about to.
+    Spent,
+    /// The same person has one from this room.
+    BookedBefore,
+}
+
 #[derive(Debug)]
 pub struct Room {
     plan: RoomPlan,
@@ -233,6 +243,8 @@ pub struct Room {
     /// Tickets that had a pass, and those that had two.
     had: [Bits; PASSES_PER_TICKET as usize],
     preferred: HashSet<u32>,
+    /// Tickets whose booking is on its way to the ledger.
+    spending: HashMap<u32, ReservationId>,
     /// Who has booked, until the room ends.
     identities: HashMap<Digest, ReservationId>,
     counts: Counts,
@@ -274,6 +286,7 @@ impl Room {
             spent: Bits::default(),
             had: Default::default(),
             preferred: HashSet::new(),
+            spending: HashMap::new(),
             identities: HashMap::new(),
             counts: Counts::default(),
             serving_since: None,
@@ -292,7 +305,12 @@ impl Room {
         facts: impl Iterator<Item = &'a RoomRecord>,
     ) -> Room {
         let mut room = Room::announced(plan, secret, identity_key, rules);
-        for RoomRecord { at, fact, .. } in facts.filter(|it| it.fact.is_possible()) {
+        let is_forgotten = |fact: &RoomFact| match fact {
+            RoomFact::Spent { .. } => sings(Canary::SpentForgotten),
+            RoomFact::Drawn { .. } => sings(Canary::DrawForgotten),
+            _ => !fact.is_possible(),
+        };
+        for RoomRecord { at, fact, .. } in facts.filter(|it| !is_forgotten(&it.fact)) {
             if let RoomFact::Reserved { given, .. } = fact {
                 room.given = room.given.max(*given);
             }
@@ -302,7 +320,9 @@ impl Room {
             }
         }
         room.newly_unsure = room.given..room.reserved;
-        room.given = room.given.max(room.reserved);
+        if !sings(Canary::NumbersForgotten) {
+            room.given = room.given.max(room.reserved);
+        }
         // Now, while nobody waits.
         while matches!(room.stage, Stage::Open) && room.tree.len() < room.to_draw() {
             room.feed();
@@ -621,6 +641,7 @@ impl Room {
         }
         (upto > serving).then(|| {
             self.marks.calling = true;
+            self.admission.is_calling(awaited as usize);
             RoomFact::Called { upto }
         })
     }
@@ -692,18 +713,21 @@ impl Room {
         let Some(position) = self.position_of(seq) else {
             return Standing::Gathering;
         };
-        if let Some(pass) = self.admission.pass(seq) {
+        let pass = self.admission.pass(seq);
+        // What the ledger does not have yet is not told.
+        if let Some(pass) = pass.filter(|pass| pass.durable) {
             return Standing::Inside {
                 position,
                 turn: pass.turn,
                 until: pass.expires_at,
             };
         }
-        if position > self.serving() && !self.preferred.contains(&seq) {
+        let skipped = u32::from(sings(Canary::QueueSkipped));
+        if position > self.serving() + skipped && !self.preferred.contains(&seq) {
             let ahead = position - self.serving() - 1;
             return Standing::InLine { position, ahead };
         }
-        if self.turn(seq) > PASSES_PER_TICKET {
+        if pass.is_none() && self.turn(seq) > PASSES_PER_TICKET {
             return Standing::UsedUp;
         }
         Standing::Called {
@@ -749,16 +773,14 @@ impl Room {
         if seq >= self.given {
             return Err(PassRefusal::Unknown);
         }
-        match self.standing(seq) {
-            Standing::Inside { .. } => {
-                let pass = *self.admission.pass(seq).expect("whoever is inside has one");
-                Ok(Exchange {
-                    pass,
-                    durable: pass.durable,
-                })
-            }
-            Standing::Called { .. } if self.paused => Err(PassRefusal::Paused),
-            Standing::Called { position, .. } => {
+        let known = self.admission.pass(seq).copied();
+        match (self.standing(seq), known) {
+            (Standing::Inside { .. } | Standing::Called { .. }, Some(pass)) => Ok(Exchange {
+                pass,
+                durable: pass.durable,
+            }),
+            (Standing::Called { .. }, None) if self.paused => Err(PassRefusal::Paused),
+            (Standing::Called { position, .. }, None) => {
                 if !self.admission.has_room_for(seq, &self.plan.terms) {
                     self.admission.remember_late(position, seq);
                     return Err(PassRefusal::Full);
@@ -775,11 +797,13 @@ impl Room {
                     durable: false,
                 })
             }
-            Standing::Gathering | Standing::InLine { .. } => Err(PassRefusal::NotYourTurn),
-            Standing::Booked => Err(PassRefusal::Booked),
-            Standing::Left => Err(PassRefusal::Left),
-            Standing::UsedUp => Err(PassRefusal::UsedUp),
-            Standing::Over(ending) => Err(PassRefusal::Over(ending)),
+            (Standing::Gathering | Standing::InLine { .. } | Standing::Inside { .. }, _) => {
+                Err(PassRefusal::NotYourTurn)
+            }
+            (Standing::Booked, _) => Err(PassRefusal::Booked),
+            (Standing::Left, _) => Err(PassRefusal::Left),
+            (Standing::UsedUp, _) => Err(PassRefusal::UsedUp),
+            (Standing::Over(ending), _) => Err(PassRefusal::Over(ending)),
         }
     }
 
@@ -822,16 +846,42 @@ impl Room {
             .find_map(|identity| self.identities.get(identity).copied())
     }
 
-    /// Marks identities while their booking is on its way to the ledger, so that two at the same
-    /// time are not both taken.
-    pub fn claim(&mut self, identities: &[Digest], booking: ReservationId) {
+    /// Marks a ticket and identities while their booking is on its way to the ledger, so that two at
+    /// the same time are not both taken.
+    ///
+    /// # Errors
+    /// [`SpendRefusal`]; nothing has changed.
+    pub fn begin_booking(
+        &mut self,
+        seq: u32,
+        identities: &[Digest],
+        booking: ReservationId,
+    ) -> Result<(), SpendRefusal> {
+        if self.spent.contains(seq) || self.spending.contains_key(&seq) {
+            return Err(SpendRefusal::Spent);
+        }
+        if self.booking_of(identities).is_some() {
+            return Err(SpendRefusal::BookedBefore);
+        }
+        self.spending.insert(seq, booking);
+        self.claim(identities, booking);
+        Ok(())
+    }
+
+    /// The ledger has refused the booking: as if nobody had asked for it.
+    pub fn booking_refused(&mut self, seq: u32, booking: ReservationId) {
+        self.spending.remove(&seq);
+        self.disclaim(booking);
+    }
+
+    fn claim(&mut self, identities: &[Digest], booking: ReservationId) {
         if self.ended.is_none() {
             let claims = identities.iter().map(|identity| (*identity, booking));
             self.identities.extend(claims);
         }
     }
 
-    /// The booking is cancelled, or was refused: its identities may book again.
+    /// The booking is cancelled: its identities may book again.
     pub fn disclaim(&mut self, booking: ReservationId) {
         self.identities.retain(|_, other| *other != booking);
     }
@@ -943,6 +993,7 @@ impl Room {
                 identities,
             } => {
                 self.counts.booked += u32::from(self.spent.insert(*seq));
+                self.spending.remove(seq);
                 self.admission.no_longer_awaited(*seq);
                 self.admission.end_pass(*seq);
                 self.claim(identities, *booking);
@@ -962,7 +1013,10 @@ impl Room {
             RoomFact::Unsure { .. } => self.marks.unsure = false,
             RoomFact::Frozen { .. } => self.marks.freezing = false,
             RoomFact::Drawn { .. } => self.stage = Stage::Open,
-            RoomFact::Called { .. } => self.marks.calling = false,
+            RoomFact::Called { .. } => {
+                self.marks.calling = false;
+                self.admission.is_calling(0);
+            }
             RoomFact::Ended { .. } => self.marks.ending = false,
             RoomFact::Passed { seq, .. } => {
                 let deadline = now + self.plan.terms.turn;

@@ -8,6 +8,7 @@ use crate::rules::day::{Begun, BookingRefusal, Day, HoldUse, MoveOutcome, State}
 use crate::rules::ids::{Digest, HoldToken, ReservationId, Secret};
 use crate::rules::record::{Booked, Confirmed, Contract, Fact, Person, Position, Record};
 use crate::rules::room::TicketId;
+use crate::rules::room::state::SpendRefusal;
 use crate::rules::time::{Millis, UnixMillis};
 use crate::shell::ledger::{Durable, Entry, Health, Ledger, NotKept};
 use crate::shell::rooms::RoomShard;
@@ -52,6 +53,8 @@ pub enum ConfirmError {
     Hold(HoldUse),
     /// The same person has a booking for the same service from this waiting room; the hold stays.
     BookedBefore,
+    /// Another hold of the same pass has become a booking; this one stays until its end.
+    PassSpent,
     /// The ledger cannot keep it now; the hold stays and gets more time.
     LedgerAway,
 }
@@ -101,16 +104,17 @@ impl Engine {
             }
         };
         let ticket = day.reservation(id).and_then(|hold| hold.ticket);
-        let room = ticket.and_then(|ticket| self.rooms.get(ticket.room));
-        if let Some(room) = &room {
-            let mut room = room.lock();
-            if room.booking_of(&ask.identities).is_some() {
-                drop(room);
+        let room = ticket.and_then(|ticket| Some((self.rooms.get(ticket.room)?, ticket.seq)));
+        if let Some((room, seq)) = &room {
+            let begun = room.lock().begin_booking(*seq, &ask.identities, id);
+            if let Err(refusal) = begun {
                 day.confirm_refused(id, now);
                 drop(day);
-                return done(Err(ConfirmError::BookedBefore));
+                return done(Err(match refusal {
+                    SpendRefusal::Spent => ConfirmError::PassSpent,
+                    SpendRefusal::BookedBefore => ConfirmError::BookedBefore,
+                }));
             }
-            room.claim(&ask.identities, id);
         }
         let booked = Booked {
             confirmed: confirmed.clone(),
@@ -131,15 +135,15 @@ impl Engine {
         self.append_strict(day, now, fact, move |outcome| match outcome {
             Ok(position) => {
                 settled.decide(|day| day.confirm_durable(id, position));
-                if let (Some(room), Some(spent)) = (room, spent) {
+                if let (Some((room, _)), Some(spent)) = (room, spent) {
                     room.lock().apply(now, &spent);
                 }
                 done(Ok(booking(confirmed, position)));
             }
             Err(NotKept { at }) => {
                 settled.decide(|day| hold_again(day, &*ledger, id, at, again));
-                if let Some(room) = room {
-                    room.lock().disclaim(id);
+                if let Some((room, seq)) = room {
+                    room.lock().booking_refused(seq, id);
                 }
                 done(Err(ConfirmError::LedgerAway));
             }

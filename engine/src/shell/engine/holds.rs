@@ -178,8 +178,7 @@ impl Engine {
     pub fn release(&self, now: UnixMillis, token: HoldToken) -> Result<(), HoldUse> {
         let (shard, _) = self.existing(token.id).ok_or(HoldUse::Gone)?;
         let mut day = shard.lock();
-        let ticket = day.reservation(token.id).and_then(|hold| hold.ticket);
-        day.release(now, token.id, token.secret.digest())?;
+        let ticket = day.release(now, token.id, token.secret.digest())?;
         self.append(now, Fact::Released { id: token.id });
         self.rooms.count_hold(ticket, false);
         Ok(())

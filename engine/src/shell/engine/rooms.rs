@@ -46,6 +46,7 @@ impl Engine {
 
     /// The rooms whose release is on one of these days, as the configuration has them now.
     fn room_plans(&self, days: &[DayNumber]) -> Vec<RoomPlan> {
+        let demo_at = self.demo.as_ref().map(|demo| demo.at);
         let mut plans: BTreeMap<RoomId, RoomPlan> = BTreeMap::new();
         for rule in &self.catalogue.rooms {
             for index in &rule.offices {
@@ -55,6 +56,13 @@ impl Engine {
                     for (at, guard) in waves {
                         if guard.room.number != rule.number || guard.room.day != day {
                             continue;
+                        }
+                        // A demo's release can come on a day that had its own: the room is the demo's.
+                        if plans.get(&guard.room).is_some_and(|it| it.release_at != at) {
+                            if demo_at != Some(at) {
+                                continue;
+                            }
+                            plans.remove(&guard.room);
                         }
                         let plan = plans.entry(guard.room).or_insert_with(|| RoomPlan {
                             id: guard.room,
@@ -113,6 +121,10 @@ impl Engine {
         for plan in self.room_plans(&days) {
             let rules = DrawRules::of(&plan, &self.catalogue.city.zone).text();
             let is_near = now + ANNOUNCED_AHEAD >= plan.opens_at && now < plan.closes_at;
+            // Looked for only when no announcement can come in between.
+            if !is_near || !self.rooms.begin_announcing(plan.id) {
+                continue;
+            }
             let known = self.rooms.get(plan.id);
             let stands = known.is_some_and(|shard| {
                 shard.decide(|room| {
@@ -121,7 +133,8 @@ impl Engine {
                     !is_other && (is_begun || room.rules() == rules)
                 })
             });
-            if !is_near || stands || !self.rooms.begin_announcing(plan.id) {
+            if stands {
+                self.rooms.end_announcing(plan.id);
                 continue;
             }
             let (Some(secret), Some(identity_key)) = (random(), random()) else {
@@ -139,11 +152,12 @@ impl Engine {
             };
             let rooms = Arc::clone(&self.rooms);
             self.append_strict((), now, fact, move |outcome| {
-                rooms.end_announcing(plan.id);
+                let id = plan.id;
                 if outcome.is_ok() {
                     let room = Room::announced(plan, secret, identity_key, rules);
                     rooms.put(Arc::new(RoomShard::new(room)));
                 }
+                rooms.end_announcing(id);
             });
         }
     }

@@ -1,5 +1,7 @@
 //! Joining, asking for one's place, and leaving.
 
+use std::time::{Duration, Instant};
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -81,13 +83,18 @@ pub(crate) async fn join(
         let answer = to_wire(&room, &ticket, text.to_owned());
         return Ok((NO_STORE, Json(answer)).into_response());
     }
-    let (ticket, text) = take(&app, &room, clock::now(), &body.value)?;
+    let (ticket, text) = take(&app, &room, clock::now(), &body.value).await?;
     let answer = to_wire(&room, &ticket, text);
     Ok((StatusCode::CREATED, NO_STORE, Json(answer)).into_response())
 }
 
+/// How long somebody waits while the next numbers are being reserved, and how often that is looked
+/// at: the ledger needs some milliseconds for it.
+const NUMBERS_WITHIN: Duration = Duration::from_secs(1);
+const NUMBERS_LOOK: Duration = Duration::from_millis(10);
+
 /// The next ticket of a room, and its text.
-pub(crate) fn take(
+pub(crate) async fn take(
     app: &App,
     room: &std::sync::Arc<RoomShard>,
     now: UnixMillis,
@@ -96,10 +103,15 @@ pub(crate) fn take(
     if let Some(asked) = app.challenges.of(room.id) {
         asked.check(now, &room.name, request.proof_of_work.as_deref())?;
     }
-    let joined = app
-        .engine
-        .join(now, room)
-        .map_err(|refusal| refused(app, refusal))?;
+    let begin = Instant::now();
+    let joined = loop {
+        match app.engine.join(now, room) {
+            Err(JoinRefusal::Later) if begin.elapsed() < NUMBERS_WITHIN => {
+                tokio::time::sleep(NUMBERS_LOOK).await;
+            }
+            joined => break joined.map_err(|refusal| refused(app, refusal))?,
+        }
+    };
     let ticket = Ticket {
         id: joined.ticket,
         issued_at: now,

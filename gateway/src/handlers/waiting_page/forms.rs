@@ -1,8 +1,9 @@
 //! What the forms of the pages do. Each ends with a redirect to the page, so that loading it again
 //! sends nothing twice.
 
+use axum::body::Bytes;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, RawQuery, Request, State};
+use axum::extract::{FromRequest, Path, RawQuery, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use morgenruh_wire::TicketRequest;
@@ -40,7 +41,14 @@ pub(crate) async fn join(
     if let Err(refused) = app.limits.check(Action::Join, client) {
         return told(&app, &headers, &visit, refused.into());
     }
-    match take(&app, &visit.room, visit.now, &TicketRequest::default()) {
+    let body = Bytes::from_request(request, &()).await;
+    let body = body.map_err(|_| ApiError::new(Kind::BodyTooLarge, "Send the page's own form."))?;
+    let mut fields = form_urlencoded::parse(&body);
+    let work = fields.find(|(name, _)| name == "proof_of_work");
+    let asked = TicketRequest {
+        proof_of_work: work.map(|(_, value)| value.into_owned()),
+    };
+    match take(&app, &visit.room, visit.now, &asked).await {
         Ok((_, text)) => {
             let cookies = Cookies::new(&app.settings.server);
             let ticket = cookies.set(Purpose::Ticket, &name, &text, visit.kept_s());
@@ -211,6 +219,7 @@ fn told(
     let notice = match error.kind() {
         Kind::NotYourTurn if is_called(app, visit) => Notice::Crowded,
         Kind::RoomFull => Notice::Full,
+        Kind::ProofOfWorkRequired | Kind::ProofOfWorkInvalid => Notice::Work,
         Kind::NotYourTurn
         | Kind::RoomNotOpen
         | Kind::RoomClosed

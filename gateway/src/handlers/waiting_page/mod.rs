@@ -1,5 +1,5 @@
-//! `/warteraum`: the waiting rooms for people. Every page is whole without a script; where one runs,
-//! it asks for the place now and then and takes over what has changed.
+//! `/warteraum`: the waiting rooms for people. Every page is whole without a script; where one
+//! runs, it asks for the place now and then and takes over what has changed.
 
 pub(crate) mod draw;
 pub(crate) mod forms;

@@ -161,6 +161,8 @@ impl State {
 pub(super) enum Notice {
     Later,
     Full,
+    /// The proof of work is missing or wrong.
+    Work,
     /// Called, but the ceiling is reached.
     Crowded,
 }
@@ -193,6 +195,8 @@ pub(super) struct Page {
     poll_ms: u32,
     pub(super) refresh_s: u32,
     auto: bool,
+    /// Whether joining takes a proof of work.
+    asks_work: bool,
     opens: String,
     release: String,
     /// Time until the opening or the draw, as HTML.
@@ -260,6 +264,7 @@ pub(super) fn page(
         poll_ms,
         refresh_s: poll_ms.div_ceil(1_000).max(REFRESH_S_MIN),
         auto: visit.auto,
+        asks_work: document.proof_of_work,
         opens: format!(
             "{}, {}",
             language.date(zone, opens_at),

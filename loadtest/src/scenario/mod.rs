@@ -3,11 +3,15 @@
 //! A scenario is an argument about a city, so every figure carries a tag and its source beside the
 //! value. The file is read strictly: an unknown key is an error, and so is a share outside 0..=1.
 
+mod waiting;
+
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
+pub use waiting::{Abandoners, Bots, Sharers, Waiting};
+
 /// The scenario used where none is named.
-pub const DEFAULT: &str = include_str!("../../config/scenarios/duesseldorf-morning.toml");
+pub const DEFAULT: &str = include_str!("../../../config/scenarios/duesseldorf-morning.toml");
 
 /// Largest scenario file, in bytes.
 pub const BYTES_MAX: u64 = 256 * 1024;
@@ -24,9 +28,6 @@ const FOLDS_MIN: f64 = 1e-6;
 const FOLDS_MAX: f64 = 500.0;
 /// Tries and reloads of one citizen.
 const TRIES_MAX: u32 = 10_000;
-
-/// Sessions and tickets of each kind of those who are no citizens.
-const SESSIONS_MAX: f64 = 1e6;
 
 /// Where a figure comes from.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
@@ -145,50 +146,6 @@ pub struct Behaviour {
     pub alternative_share: Figure<f64>,
     /// Exponent of the choice among sorted starts; 1 is every start alike.
     pub early_bias: Figure<f64>,
-}
-
-/// What a citizen does in a waiting room. Its own times (when to ask again, how fast places are
-/// called) are the service's, and `--speed` does not change them.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Waiting {
-    /// Whoever is to give up does so after one to so many looks at the place.
-    pub gives_up_after_looks_max: Figure<u32>,
-    /// Share of those who give up without saying so: their place is called for nothing.
-    pub silent_share: Figure<f64>,
-    /// Goes home when nobody ahead was called for so long, in seconds of the morning.
-    pub patience_s: Figure<f64>,
-}
-
-/// Sessions that come the moment they can, ask as fast as they may, and try everything too early.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Bots {
-    pub sessions: Figure<u32>,
-    /// Share of those who come when the room opens; the others come at the release.
-    pub opening_share: Figure<f64>,
-    /// All of them come within this time, in milliseconds as they pass in the run.
-    pub within_ms: Figure<f64>,
-}
-
-/// Tickets that several clients use at the same time.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Sharers {
-    pub tickets: Figure<u32>,
-    /// Clients of each ticket.
-    pub clients: Figure<u32>,
-    /// Holds that the room allows one pass at once.
-    pub holds_per_pass: Figure<u32>,
-}
-
-/// Sessions that hold seats and give them back.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Abandoners {
-    pub sessions: Figure<u32>,
-    /// Seats that each gives back before it leaves one to expire.
-    pub rounds: Figure<u32>,
 }
 
 /// Think times in seconds, drawn evenly between the two.
@@ -355,48 +312,6 @@ impl Scenario {
     }
 }
 
-impl Scenario {
-    fn check_waiting(&self) -> Result<(), ScenarioError> {
-        let waiting = &self.waiting;
-        let looks = f64::from(waiting.gives_up_after_looks_max.value);
-        within(
-            "waiting.gives_up_after_looks_max",
-            looks,
-            1.0,
-            f64::from(TRIES_MAX),
-        )?;
-        share("waiting.silent_share", &waiting.silent_share)?;
-        within(
-            "waiting.patience_s",
-            waiting.patience_s.value,
-            1.0,
-            SECONDS_MAX,
-        )?;
-        if let Some(bots) = &self.bots {
-            sessions("bots.sessions", &bots.sessions)?;
-            share("bots.opening_share", &bots.opening_share)?;
-            within("bots.within_ms", bots.within_ms.value, 0.0, 60_000.0)?;
-        }
-        if let Some(sharers) = &self.sharers {
-            sessions("sharers.tickets", &sharers.tickets)?;
-            within(
-                "sharers.clients",
-                f64::from(sharers.clients.value),
-                1.0,
-                1_000.0,
-            )?;
-            let holds = f64::from(sharers.holds_per_pass.value);
-            within("sharers.holds_per_pass", holds, 1.0, 10.0)?;
-        }
-        if let Some(abandoners) = &self.abandoners {
-            sessions("abandoners.sessions", &abandoners.sessions)?;
-            let rounds = f64::from(abandoners.rounds.value);
-            within("abandoners.rounds", rounds, 0.0, f64::from(TRIES_MAX))?;
-        }
-        Ok(())
-    }
-}
-
 /// SHA-256 of a scenario's text, lowercase hex: names the scenario in a report.
 pub fn sha256(text: &str) -> String {
     data_encoding::HEXLOWER.encode(&Sha256::digest(text.as_bytes()))
@@ -404,10 +319,6 @@ pub fn sha256(text: &str) -> String {
 
 fn share(key: &str, figure: &Figure<f64>) -> Result<(), ScenarioError> {
     within(key, figure.value, 0.0, 1.0)
-}
-
-fn sessions(key: &str, figure: &Figure<u32>) -> Result<(), ScenarioError> {
-    within(key, f64::from(figure.value), 0.0, SESSIONS_MAX)
 }
 
 fn within(key: &str, value: f64, least: f64, most: f64) -> Result<(), ScenarioError> {
@@ -455,7 +366,7 @@ mod tests {
     /// A copy that says the same of people, and more of others.
     #[test]
     fn the_rush_is_the_same_morning_with_others() {
-        const RUSH: &str = include_str!("../../config/scenarios/duesseldorf-rush.toml");
+        const RUSH: &str = include_str!("../../../config/scenarios/duesseldorf-rush.toml");
         let rush = Scenario::parse(RUSH).unwrap();
         assert_eq!(rush.bots.unwrap().sessions.value, 5000);
         let table = |text: &str| {

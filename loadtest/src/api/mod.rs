@@ -4,6 +4,8 @@
 //! hold, a refusal that says when to come back) is an ordinary reply; anything else is counted as
 //! unexpected and fails the verdict.
 
+mod rooms;
+
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -11,15 +13,14 @@ use bytes::Bytes;
 use hyper::Method;
 use hyper::header::RETRY_AFTER;
 use morgenruh_wire::{
-    Availability, Booking, BookingRequest, Hold, HoldRequest, Offices, Pass, Place, Problem, Room,
-    Rooms, ServiceQuantity, Services, Ticket, TicketRequest,
+    Availability, Booking, BookingRequest, Hold, HoldRequest, Offices, Problem, ServiceQuantity,
+    Services,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::client::{Answer, Ask, Client};
 use crate::measure::{Call, Measure, Times};
-use crate::room::proof::Proof;
 
 /// Longest `Retry-After` that is obeyed, in seconds; a longer one is cut to this.
 const RETRY_AFTER_S_MAX: u64 = 30;
@@ -162,61 +163,6 @@ impl Api {
             ..get(&format!("/bookings/{id}"))
         };
         self.typed(Call::ReadBack, Instant::now(), ask).await
-    }
-
-    pub async fn rooms(&self) -> Reply<Rooms> {
-        self.typed(Call::Room, Instant::now(), get("/rooms")).await
-    }
-
-    pub async fn room(&self, room: &str) -> Reply<Room> {
-        let path = format!("/rooms/{room}");
-        self.typed(Call::Room, Instant::now(), get(&path)).await
-    }
-
-    pub async fn join(&self, intended: Instant, room: &str) -> Reply<Ticket> {
-        let path = format!("/rooms/{room}/tickets");
-        let ask = post(&path, &TicketRequest::default());
-        self.typed(Call::Join, intended, ask).await
-    }
-
-    pub async fn place(&self, intended: Instant, room: &str, ticket: &str) -> Reply<Place> {
-        let ask = Ask {
-            bearer: Some(ticket),
-            ..get(&format!("/rooms/{room}/place"))
-        };
-        self.typed(Call::Place, intended, ask).await
-    }
-
-    pub async fn exchange(&self, intended: Instant, room: &str, ticket: &str) -> Reply<Pass> {
-        let ask = Ask {
-            method: Method::POST,
-            bearer: Some(ticket),
-            ..get(&format!("/rooms/{room}/passes"))
-        };
-        self.typed(Call::Pass, intended, ask).await
-    }
-
-    /// Gives a place in line up.
-    pub async fn give_up(&self, intended: Instant, room: &str, ticket: &str) -> Reply<()> {
-        let ask = Ask {
-            bearer: Some(ticket),
-            ..delete(&format!("/rooms/{room}/place"))
-        };
-        self.empty(Call::GiveUp, intended, ask).await
-    }
-
-    pub async fn draw(&self, room: &str) -> Reply<Proof> {
-        let path = format!("/rooms/{room}/draw");
-        self.typed(Call::Proof, Instant::now(), get(&path)).await
-    }
-
-    /// The room's report for staff; only at the address that is for them.
-    pub async fn own_report(&self, room: &str) -> Reply<serde_json::Value> {
-        let ask = Ask {
-            path: format!("/admin/rooms/{room}/report"),
-            ..Ask::default()
-        };
-        self.typed(Call::Proof, Instant::now(), ask).await
     }
 
     async fn typed<T: DeserializeOwned>(
