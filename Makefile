@@ -25,7 +25,7 @@ help:
 
 # Only programs are needed: tests start servers of their own, on free ports.
 packages:
-	@have() { command -v "$$1" > /dev/null; }; \
+	@have() { PATH="$$PATH:/usr/sbin" command -v "$$1" > /dev/null; }; \
 	if have redis-server && have redis-cli && have openssl && have setpriv && have python3 && have node \
 	    && have npm && have nginx && have chromium \
 	    && { have initdb || ls /usr/lib/postgresql/*/bin/initdb > /dev/null 2>&1; }; then exit 0; fi; \

@@ -9,6 +9,7 @@
 //! draw.rs         bench: how long the draw of a waiting room takes, and what memory
 //! durable.rs      bench: how fast confirmations become durable, beside other databases
 //! recovery.rs     bench: from a million bookings to an engine that serves
+//! rooms.rs        bench: memory of a waiting room with a million tickets
 //! http.rs         bench: the service over loopback, and the tables of all
 //! town.rs         the city in which all of it happens
 //! visits.rs       the work: half-taken days, and who wants which seat

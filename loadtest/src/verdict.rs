@@ -84,7 +84,8 @@ pub struct Verdict {
     pub unresolved: u64,
     /// People who were asked for a pass of a waiting room that was not announced when they came.
     pub needs_pass: u64,
-    /// Promises of waiting rooms that were broken, one for each way and room: `fairness` says which.
+    /// Promises of waiting rooms that were broken, one for each way and room: `fairness` says
+    /// which.
     pub promises_broken: u64,
 }
 

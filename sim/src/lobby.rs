@@ -62,7 +62,9 @@ pub struct Lobby {
     late: BTreeSet<u32>,
     places: BTreeMap<u32, u32>,
     preferred: BTreeSet<u32>,
+    /// Given up, and those of them that no crash can have brought back.
     left: BTreeSet<u32>,
+    surely_left: BTreeSet<u32>,
     /// Tickets that somebody tried to exchange.
     asked: BTreeSet<u32>,
     /// Ends of the passes that were given, by ticket and turn.
@@ -99,6 +101,7 @@ impl Lobby {
 
     pub fn crashed(&mut self) {
         self.late.clear();
+        self.surely_left.clear();
         for visitor in &mut self.visitors {
             visitor.asked = false;
         }
@@ -198,7 +201,7 @@ impl World {
         let lobby = &self.lobby;
         let end = lobby.passes.get(&(seq, turn));
         let is_over = lobby.spent.contains(&seq)
-            || lobby.left.contains(&seq)
+            || lobby.surely_left.contains(&seq)
             || end.is_some_and(|end| *end <= self.now().0);
         if is_over || !lobby.asked.contains(&seq) {
             return wrong("I7", (seat, "was given for a pass that is none", seq, turn));
@@ -384,6 +387,7 @@ impl World {
     fn leave(&mut self, seq: u32, shard: &Arc<RoomShard>) {
         self.engine.leave(self.now(), shard, seq);
         self.lobby.left.insert(seq);
+        self.lobby.surely_left.insert(seq);
         self.trace.note("leave", 0, u64::from(seq));
     }
 
@@ -479,7 +483,8 @@ impl World {
         let lobby = &mut self.lobby;
         let strict = self.options.queue_max >= QUEUE_MAX;
         shard.decide(|room| {
-            if *lobby.commitment.get_or_insert(room.commitment()) != room.commitment() {
+            let commitment = room.commitment();
+            if *lobby.commitment.get_or_insert(commitment) != commitment {
                 return wrong("I2", "another secret than was committed to");
             }
             if room.serving() < lobby.serving {

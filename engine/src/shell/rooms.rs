@@ -111,7 +111,9 @@ impl Rooms {
 
     /// The booking is cancelled: whoever had it may book another one.
     pub(super) fn disclaim(&self, booking: ReservationId) {
-        for shard in &self.by_id {
+        // Nobody else waits for the map while one of them is waited for.
+        let all: Vec<Arc<RoomShard>> = self.by_id.iter().map(|it| Arc::clone(&it)).collect();
+        for shard in all {
             shard.lock().disclaim(booking);
         }
     }

@@ -645,8 +645,8 @@ proptest! {
                     let seat = id.seat();
                     seat.counter == counter && (seat.start..seat.end()).contains(&unit)
                 });
-                let begins = clock(TUESDAY, 0, 0) + Millis::from_minutes(u32::from(unit) * 5);
-                let is_over = begins < now;
+                let starts = Millis::from_minutes(u32::from(unit) * 5);
+                let is_over = clock(TUESDAY, 0, 0) + starts < now;
                 gap = if is_taken || is_over { 0 } else { gap + 1 };
                 if gap == useful {
                     seats += 1;

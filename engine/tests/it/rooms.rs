@@ -305,6 +305,29 @@ fn a_place_that_nobody_takes_goes_to_the_next() {
     assert_eq!(hall.enter(line[0]), Ok(1), "late is not too late");
 }
 
+/// Asked for twice, refused once, asked for again: what the ledger has kept counts.
+#[test]
+fn a_pass_ends_when_the_ledger_says() {
+    let mut hall = Hall::new(1);
+    let seq = hall.join();
+    hall.until(RELEASE);
+    hall.tick();
+    let first = hall.room.exchange(hall.now, seq).unwrap().pass.expires_at;
+    let fact = RoomFact::Passed {
+        seq,
+        turn: 1,
+        expires_at: first.0,
+    };
+    hall.room.refused(hall.now, &fact);
+    hall.now = hall.now + Millis::from_minutes(1);
+    let second = hall.room.exchange(hall.now, seq).unwrap().pass.expires_at;
+    assert_ne!(first, second);
+    hall.tell(fact);
+    for room in [&hall.room, &hall.restored()] {
+        assert_eq!(room.pass(seq).unwrap().expires_at, first);
+    }
+}
+
 /// The line fills each free place within a moment: without that, late would be never.
 #[test]
 fn whoever_came_late_is_let_in_before_others_are_called() {

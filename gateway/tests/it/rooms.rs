@@ -415,7 +415,7 @@ fn after_kill_9_tickets_places_and_passes_are_what_they_were() {
     let (commitment, serving) = (hall.room().commitment, hall.room().serving);
 
     // Without the demo: the days of the room are other ones now, but the room is the same.
-    let name = hall.name.clone();
+    let name = hall.name;
     let service = service.kill().start();
     let hall = Hall {
         service: &service,

@@ -270,6 +270,14 @@ impl Town {
         self.with("buergeramt/raum.toml", &office)
     }
 
+    /// With another text in a file that is there.
+    pub(crate) fn replacing(mut self, file: &str, from: &str, to: &str) -> Town {
+        let text = self.files.get_mut(file).expect("the file is there");
+        assert!(text.contains(from), "{from}");
+        *text = text.replace(from, to);
+        self
+    }
+
     /// With a line more at the top of a file that is there.
     pub(crate) fn with_line(mut self, file: &str, line: &str) -> Town {
         let text = self.files.get_mut(file).expect("the file is there");

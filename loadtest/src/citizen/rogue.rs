@@ -8,8 +8,8 @@ use tokio::task::JoinSet;
 use super::{Ended, Ending, Morning, Session, Story};
 use crate::plan::Citizen;
 
-/// How long a seat is held that is given back, in milliseconds as they pass in the run: time for those
-/// who share the ticket to try for another one.
+/// How long a seat is held that is given back, in milliseconds as they pass in the run: time for
+/// those who share the ticket to try for another one.
 const HELD_MS: u64 = 200;
 
 impl Session<'_> {

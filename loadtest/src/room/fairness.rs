@@ -1,8 +1,8 @@
 //! Whether a waiting room kept its promises, judged by what its visitors saw.
 //!
-//! Pure, as [`crate::verdict`] is. What a promise leaves to chance is judged by how often a fair room
-//! looks at least like this: below [`CONSPICUOUS_P`] the report says so, below [`UNFAIR_P`] the
-//! verdict fails. A fair room fails at one of the four tests once in 2,500 mornings.
+//! Pure, as [`crate::verdict`] is. What a promise leaves to chance is judged by how often a fair
+//! room looks at least like this: below [`CONSPICUOUS_P`] the report says so, below [`UNFAIR_P`]
+//! the verdict fails. A fair room fails at one of the four tests once in 2,500 mornings.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -99,8 +99,8 @@ pub struct Bots {
     pub tickets_of_bots: u64,
     pub seats: u64,
     pub seats_of_bots: u64,
-    /// How often bots win at least so many seats in a draw that favours them by one percentage point,
-    /// which is as much as it may.
+    /// How often bots win at least so many seats in a draw that favours them by one percentage
+    /// point, which is as much as it may.
     pub p: f64,
 }
 

@@ -222,10 +222,12 @@ impl Admission {
     pub(super) fn give(&mut self, seq: u32, pass: LivePass) {
         self.awaited.remove(&seq);
         let known = self.passes.entry(seq).or_insert(pass);
-        if known.turn == pass.turn {
-            known.durable |= pass.durable;
-        } else {
+        if known.turn != pass.turn {
             *known = pass;
+        } else if pass.durable && !known.durable {
+            // It ends when the ledger says, which may have kept another try than the last one.
+            known.expires_at = pass.expires_at;
+            known.durable = true;
         }
     }
 

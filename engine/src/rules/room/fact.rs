@@ -25,8 +25,7 @@ pub enum RoomFact {
         /// What the secret is committed together with, word for word.
         rules: String,
     },
-    /// Numbers below `upto` may be given; `given` of them were by then. When it reserves nothing
-    /// new it says how many there were at the release.
+    /// Numbers below `upto` may be given; `given` of them were by then.
     Reserved {
         upto: u32,
         given: u32,
@@ -37,7 +36,9 @@ pub enum RoomFact {
         from: u32,
         upto: u32,
     },
-    /// So many tickets are drawn. Kept, and published with their root, before a beacon is known.
+    /// So many tickets were given by the release, and are drawn. Kept while the draw waits, so that
+    /// a restart lets nobody into it who came later; published with their root before a beacon is
+    /// known.
     Frozen {
         tickets: u32,
     },

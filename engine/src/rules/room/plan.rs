@@ -89,10 +89,14 @@ impl DrawRules {
         };
         let beacon = match &plan.terms.beacons {
             None => "none".to_owned(),
-            Some(beacons) => format!(
+            Some(beacons) if beacons.fetched => format!(
                 "the first value that is had from {} later than {} seconds after the release; if \
                  there is none {} seconds after the release, the draw is made without",
                 beacons.source, beacons.after_seconds, beacons.wait_seconds
+            ),
+            Some(beacons) => format!(
+                "{}; if there is none {} seconds after the release, the draw is made without",
+                beacons.source, beacons.wait_seconds
             ),
         };
         DrawRules {

@@ -807,6 +807,11 @@ impl Room {
         }
     }
 
+    /// The live pass of a ticket.
+    pub fn pass(&self, seq: u32) -> Option<LivePass> {
+        self.admission.pass(seq).copied()
+    }
+
     /// Counts a hold that is made with a pass.
     ///
     /// # Errors
@@ -846,8 +851,8 @@ impl Room {
             .find_map(|identity| self.identities.get(identity).copied())
     }
 
-    /// Marks a ticket and identities while their booking is on its way to the ledger, so that two at
-    /// the same time are not both taken.
+    /// Marks a ticket and identities while their booking is on its way to the ledger, so that two
+    /// at the same time are not both taken.
     ///
     /// # Errors
     /// [`SpendRefusal`]; nothing has changed.

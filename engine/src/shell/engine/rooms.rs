@@ -19,10 +19,11 @@ use crate::rules::room::{RoomId, TicketId};
 use crate::rules::time::{DayNumber, Millis, UnixMillis};
 use crate::shell::ledger::NotKept;
 use crate::shell::rooms::{RoomShard, Rooms};
-use crate::shell::stored::ROOM_PROOF_DAYS;
 
 /// How long before its opening a room is announced, with its commitment.
 const ANNOUNCED_AHEAD: Millis = Millis::from_minutes(24 * 60);
+/// Days for which a room that is over can still be looked at.
+const KEPT_DAYS: u16 = 31;
 
 /// A number in a room, and what its ticket needs beside it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +58,8 @@ impl Engine {
                         if guard.room.number != rule.number || guard.room.day != day {
                             continue;
                         }
-                        // A demo's release can come on a day that had its own: the room is the demo's.
+                        // A demo can come on a day that had its own release: the room is the
+                        // demo's.
                         if plans.get(&guard.room).is_some_and(|it| it.release_at != at) {
                             if demo_at != Some(at) {
                                 continue;
@@ -91,11 +93,8 @@ impl Engine {
         office: OfficeIndex,
         day: DayNumber,
     ) -> impl Iterator<Item = (DayNumber, Date)> {
-        let demo = self.demo_day() == Some(day);
         let waves = &self.catalogue.office(office).waves;
-        // A demo takes the place of whatever is released on its day.
-        let waves = waves.iter().filter(|_| !demo);
-        let ahead = waves.map(|wave| wave.days_ahead);
+        let ahead = waves.iter().map(|wave| wave.days_ahead);
         let mut dates: Vec<Date> = ahead
             .map(|days| {
                 let days = jiff::Span::new().days(i64::from(days));
@@ -202,8 +201,7 @@ impl Engine {
 
     /// Forgets rooms that are long over.
     pub(super) fn retire_rooms(&self, today: DayNumber) {
-        let kept = u16::try_from(ROOM_PROOF_DAYS).unwrap_or(u16::MAX);
-        let first = today.0.saturating_sub(kept);
+        let first = today.0.saturating_sub(KEPT_DAYS);
         self.rooms.drop_before(|id| id.day.0 >= first);
     }
 
@@ -239,8 +237,7 @@ impl Engine {
     pub fn join(&self, now: UnixMillis, shard: &Arc<RoomShard>) -> Result<Joined, JoinRefusal> {
         let mut room = shard.lock();
         let seq = room.join(now);
-        let counted = room.count();
-        for fact in counted.into_iter().chain(room.reserve(now)) {
+        if let Some(fact) = room.reserve(now) {
             self.tell(now, shard, &mut room, fact);
         }
         let seq = seq?;
@@ -283,8 +280,14 @@ impl Engine {
         let settled = Arc::clone(shard);
         self.append_strict(room, now, told, move |outcome| match outcome {
             Ok(_) => {
-                settled.lock().apply(now, &fact);
-                done(Ok(exchange.pass));
+                let pass = {
+                    let mut room = settled.lock();
+                    room.apply(now, &fact);
+                    let pass = room.pass(seq);
+                    pass.filter(|pass| pass.turn == exchange.pass.turn)
+                };
+                // Should it have ended on its way, asking again tells how.
+                done(pass.ok_or(ExchangeError::LedgerAway));
             }
             Err(NotKept { at }) => {
                 settled.lock().refused(at, &fact);

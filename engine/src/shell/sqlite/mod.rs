@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use parking_lot::Mutex;
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 
 use super::backlog::{Backlog, Bounds};
 use super::directory::{self, LockError};
@@ -54,8 +54,8 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Size to which the write-ahead log is cut back after a checkpoint, in bytes.
 const WAL_KEPT_BYTES: i64 = 64 << 20;
 /// Pages in the write-ahead log after which a commit brings them into the file, if no lull has come
-/// before: as many as are kept.
-const WAL_PAGES_MAX: i64 = WAL_KEPT_BYTES / 4096;
+/// before: 16 MB, so that whoever waits for that commit does not wait long.
+const WAL_PAGES_MAX: i64 = 4_096;
 
 /// Why a data directory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -123,7 +123,9 @@ pub fn open_database(data: &Path) -> Result<Connection, OpenError> {
         connection.pragma_update(None, "wal_autocheckpoint", WAL_PAGES_MAX)?;
         write_anew(&connection)?;
         // All at once: a start that stops in between must not leave tables without their version.
-        let transaction = connection.unchecked_transaction()?;
+        // It begins as a writer: a reader who becomes one is not let wait for others who write.
+        let immediate = TransactionBehavior::Immediate;
+        let transaction = Transaction::new_unchecked(&connection, immediate)?;
         transaction.execute_batch(migration)?;
         transaction.execute_batch(SCHEMA)?;
         transaction.execute(

@@ -2,6 +2,7 @@
 
 use askama::Template;
 use axum::http::{HeaderMap, header};
+use jiff::tz::TimeZone;
 use morgenruh_engine::rules::catalogue::Catalogue;
 use morgenruh_engine::rules::room::state::Phase;
 use morgenruh_engine::rules::time::UnixMillis;
@@ -15,8 +16,12 @@ use crate::language::Language;
 use crate::target::Target;
 use crate::texts;
 
-/// Offices that are named; of others only how many there are.
-const OFFICES_SHOWN_MAX: usize = 12;
+/// Names of offices that a page has room for, in bytes: above everything else, and for those who
+/// are in. Of others only their number is told.
+const NAMED_BYTES_MAX: usize = 120;
+const LISTED_BYTES_MAX: usize = 600;
+/// A picture of a link that is larger costs the page its size: then there is only the link.
+const CODE_BYTES_MAX: usize = 3_600;
 /// Shortest time after which a page loads itself again, in seconds.
 const REFRESH_S_MIN: u32 = 5;
 
@@ -183,7 +188,7 @@ pub(super) struct Page {
     nonce: String,
     room: String,
     name: String,
-    /// How many offices, and which days.
+    /// Which offices, days and seats.
     what: String,
     pub(super) state: State,
     heading: &'static str,
@@ -235,10 +240,12 @@ pub(super) fn page(
         .iter()
         .filter_map(|id| office(city, language, id))
         .collect();
-    let shown = all.len().min(OFFICES_SHOWN_MAX);
+    let shown = within(&all, LISTED_BYTES_MAX);
     let poll_ms = place
         .as_ref()
         .map_or(document.poll_after_ms, |place| place.poll_after_ms);
+    let is_before = matches!(phase, Phase::Scheduled | Phase::Gathering);
+    let seats = is_before.then_some(document.seats_free);
     let begins_at = if phase == Phase::Scheduled {
         opens_at
     } else {
@@ -253,7 +260,7 @@ pub(super) fn page(
         name: language
             .choose(&document.name.de, &document.name.en)
             .to_owned(),
-        what: what(language, all.len(), &document.dates),
+        what: what(language, &all, &document.dates, seats),
         heading: state.heading(language),
         notice,
         paused: phase == Phase::Paused && !state.is_final(),
@@ -277,10 +284,14 @@ pub(super) fn page(
             .as_ref()
             .filter(|_| phase != Phase::Scheduled)
             .map(|(ticket, text)| {
-                let link = format!("{}{}/weiter/{text}", base(app, headers), visit.path());
+                let lang = match language {
+                    Language::De => String::new(),
+                    _ => visit.query(),
+                };
+                let link = format!("{}{}/weiter/{text}{lang}", base(app, headers), visit.path());
                 TicketShown {
                     number: language.number(ticket.id.seq.saturating_add(1)),
-                    code: qr::code(&link),
+                    code: qr::code(&link).filter(|code| code.path.len() <= CODE_BYTES_MAX),
                     link,
                 }
             }),
@@ -378,30 +389,49 @@ fn left(language: Language, seconds: i64) -> String {
     )
 }
 
-/// Like "3 Dienststellen, 27. November 2026".
-fn what(language: Language, offices: usize, dates: &[String]) -> String {
-    let offices = match (language, offices) {
-        (Language::En, 1) => "1 office".to_owned(),
-        (Language::En, offices) => format!("{offices} offices"),
-        (Language::DeLeicht, 1) => "1 Stelle".to_owned(),
-        (Language::DeLeicht, offices) => format!("{offices} Stellen"),
-        (Language::De, 1) => "1 Dienststelle".to_owned(),
-        (Language::De, offices) => format!("{offices} Dienststellen"),
+/// Like "3 Dienststellen, 27. November 2026, bis zu 80 Termine". Few offices are named; how many
+/// seats there are is of interest until they are given out.
+fn what(language: Language, offices: &[&str], dates: &[String], seats: Option<u32>) -> String {
+    let are_named = within(offices, NAMED_BYTES_MAX) == offices.len();
+    let mut parts = match (offices.len(), language) {
+        _ if are_named => offices.iter().map(|name| (*name).to_owned()).collect(),
+        (1, Language::En) => vec!["1 office".to_owned()],
+        (1, Language::DeLeicht) => vec!["1 Stelle".to_owned()],
+        (1, Language::De) => vec!["1 Dienststelle".to_owned()],
+        (count, Language::En) => vec![format!("{count} offices")],
+        (count, Language::DeLeicht) => vec![format!("{count} Stellen")],
+        (count, Language::De) => vec![format!("{count} Dienststellen")],
     };
     let date = |date: &str| {
-        let date = texts::parse_date(date)?
-            .to_zoned(jiff::tz::TimeZone::UTC)
-            .ok()?;
-        Some(language.date(&jiff::tz::TimeZone::UTC, date.timestamp().into()))
+        let date = texts::parse_date(date)?.to_zoned(TimeZone::UTC).ok()?;
+        Some(language.date(&TimeZone::UTC, date.timestamp().into()))
     };
-    match dates {
-        [] => offices,
-        [only] => format!("{offices}, {}", date(only).unwrap_or_default()),
-        [first, .., last] => {
-            let [first, last] = [first, last].map(|it| date(it).unwrap_or_default());
-            format!("{offices}, {first} – {last}")
-        }
+    let (first, last) = (dates.first(), dates.last().filter(|_| dates.len() > 1));
+    let dates = [first, last]
+        .into_iter()
+        .flatten()
+        .filter_map(|it| date(it));
+    let dates: Vec<String> = dates.collect();
+    parts.push(dates.join(" – "));
+    if let Some(seats) = seats.filter(|seats| *seats > 0) {
+        let seats = language.number(seats);
+        parts.push(match language {
+            Language::En => format!("up to {seats} appointments"),
+            Language::De | Language::DeLeicht => format!("bis zu {seats} Termine"),
+        });
     }
+    parts.retain(|part| !part.is_empty());
+    parts.join(", ")
+}
+
+/// How many names fit into so many bytes.
+fn within(names: &[&str], bytes_max: usize) -> usize {
+    let mut bytes = 0;
+    let fits = names.iter().take_while(|name| {
+        bytes += name.len();
+        bytes <= bytes_max
+    });
+    fits.count()
 }
 
 fn office<'c>(city: &'c Catalogue, language: Language, id: &str) -> Option<&'c str> {
@@ -461,5 +491,44 @@ pub(super) fn list(app: &App, now: UnixMillis, language: Language) -> List {
         query: format!("?lang={}", language.code()),
         city: language.choose(&city.name.de, &city.name.en).to_owned(),
         rooms: rooms.collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_listed_while_there_is_room() {
+        let names = ["a".repeat(300), "b".repeat(300), "c".to_owned()];
+        let names = names.each_ref().map(String::as_str);
+        assert_eq!(within(&names, LISTED_BYTES_MAX), 2);
+        assert_eq!(within(&names, 299), 0);
+        assert_eq!(within(&[], 0), 0);
+        let dates = ["2026-12-24".to_owned()];
+        let words = |offices: &[&str]| what(Language::De, offices, &dates, Some(1_300));
+        assert_eq!(
+            words(&["Mitte"]),
+            "Mitte, 24. Dezember 2026, bis zu 1.300 Termine"
+        );
+        assert_eq!(
+            words(&names),
+            "3 Dienststellen, 24. Dezember 2026, bis zu 1.300 Termine"
+        );
+        let dates = ["2026-12-23".to_owned(), "2026-12-24".to_owned()];
+        let words = what(Language::En, &names[..1], &dates, None);
+        assert_eq!(words, "1 office, 23 December 2026 – 24 December 2026");
+    }
+
+    #[test]
+    fn waits_are_told_as_ranges() {
+        let told = |least_s, most_s| in_about(Language::De, &wire::Eta { least_s, most_s });
+        assert_eq!(told(0, 60), "weniger als eine Minute");
+        assert_eq!(told(20, 61), "etwa 1 bis 2 Minuten");
+        assert_eq!(told(240, 420), "etwa 4 bis 7 Minuten");
+        assert!(left(Language::En, 59).ends_with(">less than a minute</span>"));
+        assert!(left(Language::En, 60).ends_with(">one minute</span>"));
+        assert!(left(Language::En, 61).ends_with(">2 minutes</span>"));
+        assert_eq!(left(Language::En, 7_201), "2 hours");
     }
 }

@@ -108,11 +108,11 @@ fn read_beacons(section: &Section<'_>) -> Option<Beacons> {
     }
     let source = source?;
     let (after_seconds, wait_seconds) = (after.unwrap_or(30), wait.unwrap_or(90));
-    if after_seconds >= wait_seconds {
+    let fetched = source.starts_with("https://") || source.starts_with("http://");
+    if fetched && after_seconds >= wait_seconds {
         let reason = format!("is not less than the {wait_seconds} s that the draw waits");
         section.fault("beacon_after_seconds", reason);
     }
-    let fetched = source.starts_with("https://") || source.starts_with("http://");
     Some(Beacons {
         source,
         fetched,
