@@ -165,6 +165,8 @@ impl Evening {
 
     /// Stops and starts again from what is on the disk; nothing may be different.
     fn restart(self) -> Evening {
+        // What is on its way still becomes durable, and is told.
+        self.ledger.close();
         let before = self.room().decide(|room| image(room));
         let given = self.room().decide(|room| room.given());
         let Evening {
@@ -175,7 +177,6 @@ impl Evening {
             now,
             given: all,
         } = self;
-        ledger.close();
         drop((hall, ledger));
         let evening = Evening {
             given: all,

@@ -152,19 +152,21 @@ impl Admission {
         }
     }
 
-    /// Whoever was awaited until now and did not come.
-    pub(super) fn missed(&mut self, now: UnixMillis) -> Vec<u32> {
+    /// Whoever was awaited until now and did not come. A call that would last longer than a turn
+    /// was made before the clock was set back: nobody waits for it either.
+    pub(super) fn missed(&mut self, now: UnixMillis, terms: &Terms) -> Vec<u32> {
         let mut missed = Vec::new();
-        while let Some(call) = self.calls.front()
-            && call.deadline <= now
-        {
+        let awaited = &self.awaited;
+        self.calls.retain(|call| {
             // An answered call is not awaited any more, and one that was put back has another
             // deadline.
-            if self.awaited.get(&call.seq) == Some(&call.deadline) {
+            let stands = awaited.get(&call.seq) == Some(&call.deadline);
+            let is_over = call.deadline <= now || call.deadline > now + terms.turn;
+            if stands && is_over {
                 missed.push(call.seq);
             }
-            self.calls.pop_front();
-        }
+            stands && !is_over
+        });
         missed
     }
 
@@ -182,14 +184,15 @@ impl Admission {
         terms: &Terms,
         over: impl Fn(u32) -> bool,
     ) {
-        while let Some(call) = self.late_calls.front()
-            && call.deadline <= now
-        {
-            if self.awaited.get(&call.seq) == Some(&call.deadline) {
-                self.awaited.remove(&call.seq);
+        let awaited = &mut self.awaited;
+        self.late_calls.retain(|call| {
+            let stands = awaited.get(&call.seq) == Some(&call.deadline);
+            let is_over = call.deadline <= now || call.deadline > now + terms.turn;
+            if stands && is_over {
+                awaited.remove(&call.seq);
             }
-            self.late_calls.pop_front();
-        }
+            stands && !is_over
+        });
         while self.taken() < terms.passes_max as usize
             && let Some((_, seq)) = self.late.pop_first()
         {

@@ -507,7 +507,7 @@ impl Room {
         facts.extend(self.reserve(now));
         let lapsed = self.admission.lapsed(now).into_iter();
         let lapsed = lapsed.map(|(seq, turn)| RoomFact::Lapsed { seq, turn });
-        let missed = self.admission.missed(now).into_iter();
+        let missed = self.admission.missed(now, &self.plan.terms).into_iter();
         let missed = missed.map(|seq| RoomFact::Missed { seq });
         let relaxed: Vec<RoomFact> = lapsed.chain(missed).collect();
         for fact in &relaxed {
