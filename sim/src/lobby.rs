@@ -579,8 +579,8 @@ impl World {
         }
         let end = self.now().max(terms.closes_at()) + MINUTE;
         self.set_clock(end);
-        // What became unsure, the number of tickets, the draw and the end follow on each other, each
-        // when the ledger has the one before.
+        // What became unsure, the number of tickets, the draw and the end follow on each other,
+        // each when the ledger has the one before.
         let has_ended = |world: &World| {
             let room = world.room();
             room.is_some_and(|room| room.decide(|it| it.ended().is_some()))
