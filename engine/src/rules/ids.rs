@@ -217,6 +217,15 @@ impl FromStr for Secret {
     }
 }
 
+impl PartialEq for Secret {
+    /// In constant time, as digests are.
+    fn eq(&self, other: &Secret) -> bool {
+        Digest(self.0) == Digest(other.0)
+    }
+}
+
+impl Eq for Secret {}
+
 impl Secret {
     /// What is kept of a secret: enough to recognise it, not enough to use it.
     pub fn digest(&self) -> Digest {
@@ -229,6 +238,11 @@ impl Secret {
     /// also after a crash, although only digests are ever stored.
     pub fn manage(&self) -> Secret {
         Secret(Digest::of(&[b"manage", &self.0]).0)
+    }
+
+    /// The secret of the hold behind an offer of the wish with this secret.
+    pub fn of_offer(&self, number: u8) -> Secret {
+        Secret(Digest::of(&[b"offer", &[number], &self.0]).0)
     }
 }
 

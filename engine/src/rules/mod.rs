@@ -12,3 +12,4 @@ pub mod record;
 pub mod room;
 pub mod time;
 pub mod wheel;
+pub mod wish;

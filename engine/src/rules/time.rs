@@ -3,6 +3,7 @@
 use std::ops::{Add, Sub};
 
 use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
 
 /// An instant: milliseconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -50,7 +51,8 @@ impl From<jiff::Timestamp> for UnixMillis {
 }
 
 /// A calendar day as days since 2000-01-01; reaches to 2179.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct DayNumber(pub u16);
 
 const EPOCH: Date = jiff::civil::date(2000, 1, 1);
