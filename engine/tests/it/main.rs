@@ -21,3 +21,4 @@ mod rooms;
 mod rooms_kept;
 mod support;
 mod threads;
+mod wish_index;

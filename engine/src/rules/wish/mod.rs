@@ -14,6 +14,7 @@
 
 pub mod change;
 pub mod fact;
+pub mod index;
 pub mod windows;
 
 use std::fmt;
