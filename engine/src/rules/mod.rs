@@ -8,6 +8,7 @@ pub mod fit;
 pub mod holidays;
 pub mod ids;
 pub mod need;
+pub mod person;
 pub mod record;
 pub mod room;
 pub mod time;

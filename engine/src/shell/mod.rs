@@ -16,3 +16,4 @@ pub mod stored;
 mod sync;
 pub mod verify;
 pub mod vital;
+pub mod wishes;

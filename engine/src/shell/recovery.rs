@@ -41,6 +41,12 @@ impl Engine {
     /// [`RecoveryError`]; the engine is of no use then.
     pub fn recover(&self, now: UnixMillis, stored: Stored) -> Result<Recovered, RecoveryError> {
         let mut recovered = Recovered::default();
+        let of_wishes = Stored {
+            wish_facts: stored.wish_facts,
+            last_wish: stored.last_wish,
+            rests: stored.rests,
+            ..Stored::default()
+        };
         let offices: Vec<u16> = stored
             .bookings
             .iter()
@@ -95,6 +101,7 @@ impl Engine {
                 recovered.holds += 1;
             }
         }
+        self.recover_wishes(now, &of_wishes);
         Ok(recovered)
     }
 

@@ -9,9 +9,14 @@ use crate::rules::record::{Booked, Confirmed, Contract, Fact, Position};
 use crate::rules::room::RoomId;
 use crate::rules::room::fact::{RoomFact, RoomRecord};
 use crate::rules::time::{Millis, UnixMillis};
+use crate::rules::wish::WishId;
+use crate::rules::wish::fact::WishRecord;
 
 /// No hold lives longer: two hours, once extended, and four hours stretched by an outage.
 pub const HOLD_LIFE_MAX: Millis = Millis::from_minutes(8 * 60);
+
+/// No seat that was given back rests longer.
+pub const REST_MAX: Millis = Millis::from_minutes(24 * 60);
 
 /// Days after its release for which a ledger gives back what proves a room's draw.
 pub const ROOM_PROOF_DAYS: i64 = 31;
@@ -28,6 +33,12 @@ pub struct Stored {
     /// Of waiting rooms from the day before yesterday on, oldest first, and what proves the draws
     /// of the last [`ROOM_PROOF_DAYS`].
     pub room_facts: Vec<RoomRecord>,
+    /// Of wishes that are not forgotten, oldest first.
+    pub wish_facts: Vec<WishRecord>,
+    /// The highest number that a wish has had.
+    pub last_wish: WishId,
+    /// Seats that were given back, and until when they are for wishes alone; later ones count.
+    pub rests: Vec<(ReservationId, UnixMillis)>,
 }
 
 /// A booking request that was answered, so that its repetition is recognised.
@@ -85,7 +96,7 @@ impl HoldFact {
                     extended: matches!(fact, Fact::Extended { .. }),
                 }
             }
-            Fact::Moved { from, to } => HoldFact::Ended(*from, Some(to.id)),
+            Fact::Moved { from, to, .. } => HoldFact::Ended(*from, Some(to.id)),
             ended => HoldFact::Ended(ended.reservation()?, None),
         })
     }
@@ -101,6 +112,12 @@ pub struct Remembered {
     pub hold_facts: Vec<(UnixMillis, HoldFact)>,
     /// As in [`Stored`].
     pub room_facts: Vec<RoomRecord>,
+    /// As in [`Stored`].
+    pub wish_facts: Vec<WishRecord>,
+    /// As in [`Stored`].
+    pub last_wish: WishId,
+    /// As in [`Stored`].
+    pub rests: Vec<(ReservationId, UnixMillis)>,
     /// Where each booking is, by its id for life; made when the first fact needs it.
     places: HashMap<ReservationId, usize>,
 }
@@ -117,6 +134,7 @@ impl Remembered {
             let hold_fact = HoldFact::of(fact).map(|it| (record.at, it));
             self.hold_facts.extend(hold_fact);
             self.follow_room(record.at, fact);
+            self.follow_wish(record.at, fact);
             if let Fact::Booked(booked) = fact {
                 let origin = booked.confirmed.contract.origin;
                 self.places.insert(origin, self.bookings.len());
@@ -140,6 +158,17 @@ impl Remembered {
         self.room_facts.extend(record);
     }
 
+    fn follow_wish(&mut self, at: UnixMillis, fact: &Fact) {
+        if let Fact::Rested { id, until } = fact {
+            self.rests.push((*id, *until));
+        }
+        if let Some((wish, fact)) = fact.of_wish() {
+            self.last_wish = self.last_wish.max(wish);
+            let fact = fact.into_owned();
+            self.wish_facts.push(WishRecord { at, wish, fact });
+        }
+    }
+
     /// What there is to recover at this time.
     pub fn into_stored(mut self, now: UnixMillis) -> Stored {
         forget_ended(&mut self.room_facts);
@@ -153,6 +182,9 @@ impl Remembered {
             holds,
             idempotency_keys,
             room_facts: self.room_facts,
+            wish_facts: self.wish_facts,
+            last_wish: self.last_wish,
+            rests: self.rests,
         }
     }
 }

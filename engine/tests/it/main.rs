@@ -22,3 +22,4 @@ mod rooms_kept;
 mod support;
 mod threads;
 mod wish_index;
+mod wishes;

@@ -170,7 +170,14 @@ impl FactRow {
                 deadline: Some(*deadline),
                 ..none
             },
-            Fact::Released { .. } | Fact::Expired { .. } | Fact::Room { .. } => none,
+            Fact::Rested { until, .. } => FactRow {
+                deadline: Some(*until),
+                ..none
+            },
+            Fact::Released { .. }
+            | Fact::Expired { .. }
+            | Fact::Room { .. }
+            | Fact::Wish { .. } => none,
             Fact::Booked(booked) => FactRow::confirmed(&booked.confirmed),
             Fact::Cancelled { origin, .. } => FactRow {
                 booking: Some(*origin),

@@ -259,6 +259,7 @@ impl History {
             idempotency_key: self.random.bool().then(|| self.digest()),
             ticket: hold.ticket,
             identities,
+            wish: None,
         }))
     }
 
@@ -288,6 +289,7 @@ impl History {
         Some(Fact::Moved {
             from,
             to: Box::new(self.bookings[place].clone()),
+            wish: None,
         })
     }
 

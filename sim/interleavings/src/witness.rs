@@ -143,7 +143,11 @@ fn hear(seats: &mut BTreeMap<ReservationId, Taken>, at: UnixMillis, fact: &Fact)
             );
             seats.remove(&id);
         }
-        Fact::Cancelled { .. } | Fact::Moved { .. } | Fact::Room { .. } => {
+        Fact::Cancelled { .. }
+        | Fact::Moved { .. }
+        | Fact::Rested { .. }
+        | Fact::Room { .. }
+        | Fact::Wish { .. } => {
             unreachable!("nobody does that here")
         }
     }

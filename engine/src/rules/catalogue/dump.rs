@@ -251,6 +251,7 @@ fn channel_name(channel: Channel) -> &'static str {
         Channel::Public => "public",
         Channel::CallCentre => "call-centre",
         Channel::WalkIn => "walk-in",
+        Channel::Agent => "agent",
     }
 }
 

@@ -215,10 +215,17 @@ pub enum Channel {
     CallCentre,
     /// The desk in the hall.
     WalkIn,
+    /// Wishes: what is held back for them, and what was given back and rests.
+    Agent,
 }
 
 impl Channel {
-    pub const EACH: [Channel; 3] = [Channel::Public, Channel::CallCentre, Channel::WalkIn];
+    pub const EACH: [Channel; 4] = [
+        Channel::Public,
+        Channel::CallCentre,
+        Channel::WalkIn,
+        Channel::Agent,
+    ];
 }
 
 /// Capacity held back for one channel.

@@ -16,6 +16,7 @@
 
 mod bookings;
 mod holds;
+mod rests;
 mod slab;
 
 use std::ops::Range;
@@ -32,6 +33,7 @@ use super::time::{DayNumber, Millis, UnixMillis};
 
 pub use bookings::{Begun, BookingRefusal, MoveOutcome};
 pub use holds::{Ask, Expiry, ExtendRefusal, HoldRefusal, HoldUse, HoldView};
+pub use rests::{Rest, SeatAsk};
 pub use slab::RESERVATIONS_MAX;
 use slab::Slab;
 
@@ -41,7 +43,7 @@ pub struct Day {
     key: DayKey,
     plan: DayPlan,
     /// By [`Channel`] and unit: the counters that it may book, taken or not. Disjoint.
-    bookable: [DayCells; 3],
+    bookable: [DayCells; 4],
     /// By unit: the counters that nobody has taken, open or not. Apart from what is bookable,
     /// because only this changes with every hold: few cache lines travel between the cores, and
     /// the others can be kept by all of them.
@@ -53,6 +55,10 @@ pub struct Day {
     waves_released: usize,
     /// When the next wave is released; the end of time if there is none.
     next_release: UnixMillis,
+    /// Seats that were given back and are for wishes alone for a while.
+    rests: Vec<Rest>,
+    /// The next release or the next end of a rest: until then time changes nothing.
+    next_change: UnixMillis,
     /// Rooms whose passes no cells of this day need any more, although their time is not over.
     lifted: Vec<RoomId>,
     slab: Slab,
@@ -150,12 +156,14 @@ impl Day {
     pub fn new(key: DayKey, plan: DayPlan) -> Day {
         let mut day = Day {
             key,
-            bookable: [NO_CELLS; 3],
+            bookable: [NO_CELLS; 4],
             vacant: ALL_CELLS,
             open: 0..0,
             plan,
             waves_released: 0,
             next_release: END_OF_TIME,
+            rests: Vec::new(),
+            next_change: END_OF_TIME,
             lifted: Vec::new(),
             slab: Slab::default(),
             changes: 0,
@@ -252,13 +260,14 @@ impl Day {
     pub fn lift(&mut self, room: RoomId) {
         if !self.lifted.contains(&room) {
             self.lifted.push(room);
+            self.changes += 1;
         }
     }
 
     /// What is left of the cells that this room's passes are for: seats of the shortest length that
     /// the office gives, side by side, and those that are reserved and can fall back.
     pub fn stock(&mut self, now: UnixMillis, room: RoomId) -> Stock {
-        self.release_waves(now);
+        self.catch_up(now);
         let mut guarded = NO_CELLS;
         let own = |wave: &&PlannedWave| wave.guard.is_some_and(|guard| guard.room == room);
         for wave in self.plan.waves.iter().filter(own) {
@@ -278,7 +287,8 @@ impl Day {
         for counter in 0..COUNTERS_MAX {
             let mut run = 0;
             for unit in open.clone() {
-                let free = guarded[unit].contains(counter) && self.vacant[unit].contains(counter);
+                let free = guarded[unit].and(self.free(Channel::Public, unit));
+                let free = free.contains(counter);
                 run = if free { run + 1 } else { 0 };
                 if run == length {
                     (seats, run) = (seats + 1, 0);
@@ -303,8 +313,8 @@ impl Day {
 
     /// The starts at which a hold of the channel finds room for the whole need, soonest first.
     pub fn starts(&mut self, now: UnixMillis, channel: Channel, need: &Need) -> Starts {
-        self.release_waves(now);
-        let mut valid_until = self.next_release;
+        self.catch_up(now);
+        let mut valid_until = self.next_change;
         let mut starts = Vec::with_capacity(STARTS_EXPECTED);
         let notice = self.notice(channel);
         let earliest = now + notice;
@@ -415,10 +425,20 @@ impl Day {
             }
         }
         self.next_release = self.plan.waves.first().map_or(END_OF_TIME, |wave| wave.at);
+        self.rest_again();
         self.changes += 1;
     }
 
     /// Makes bookable what is due; called before every decision that looks at free cells.
+    #[inline(always)]
+    fn catch_up(&mut self, now: UnixMillis) {
+        if self.next_change <= now {
+            self.release_waves(now);
+            self.end_rests(now);
+        }
+    }
+
+    #[cold]
     fn release_waves(&mut self, now: UnixMillis) {
         while self.next_release <= now {
             let wave = &self.plan.waves[self.waves_released];
@@ -429,6 +449,7 @@ impl Day {
             self.waves_released += 1;
             let next = self.plan.waves.get(self.waves_released);
             self.next_release = next.map_or(END_OF_TIME, |wave| wave.at);
+            self.rest_again();
             self.changes += 1;
         }
     }
@@ -436,7 +457,7 @@ impl Day {
     /// How long before its start a slot must be held. The offices' own people know what they do.
     fn notice(&self, channel: Channel) -> Millis {
         match channel {
-            Channel::Public => self.plan.notice,
+            Channel::Public | Channel::Agent => self.plan.notice,
             Channel::CallCentre | Channel::WalkIn => Millis(0),
         }
     }
@@ -500,6 +521,7 @@ impl Day {
             open(&self.plan.public, unit)
                 || open(&self.plan.call_centre, unit)
                 || open(&self.plan.walk_in, unit)
+                || open(&self.plan.agent, unit)
         })
     }
 
@@ -558,6 +580,7 @@ mod tests {
             public: cells(public),
             call_centre: cells(call_centre),
             walk_in: Cells::default(),
+            agent: Cells::default(),
             waves: vec![],
             notice: Millis(0),
             useful_units: 1,

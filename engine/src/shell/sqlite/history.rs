@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use jiff::tz::TimeZone;
 use rusqlite::{Connection, Row};
 
-use super::{reader, rooms};
+use super::{reader, rooms, wishes};
 use crate::rules::calendar::{UNIT, instant_of};
 use crate::rules::catalogue::Channel;
 use crate::rules::ids::{Digest, ReservationId};
@@ -31,6 +31,8 @@ pub enum HistoryError<E> {
     Broken(u64),
     #[error("fact {0} of a waiting room is not in its table; run `morgenruh verify`")]
     RoomFactMissing(u64),
+    #[error("fact {0} of a wish is not in its table; run `morgenruh verify`")]
+    WishFactMissing(u64),
     #[error(transparent)]
     NotTaken(E),
 }
@@ -89,6 +91,17 @@ pub(super) fn each_fact<E>(
             hand_over(position, at, Fact::Room { room, fact })?;
             continue;
         }
+        let of_wish = match name.as_str() {
+            "booked" | "moved" | "wish" => wishes::at(connection, Position(position))?,
+            _ => None,
+        };
+        if name == "wish" {
+            let (wish, fact) = of_wish.ok_or(HistoryError::WishFactMissing(position))?;
+            let fact = Box::new(fact);
+            hand_over(position, at, Fact::Wish { wish, fact })?;
+            continue;
+        }
+        let wish = of_wish.map(|(wish, _)| wish);
         let id = ReservationId::from_bytes(row.get(3)?);
         let deadline = || row.get(8).map(UnixMillis);
         let fact = match name.as_str() {
@@ -110,6 +123,10 @@ pub(super) fn each_fact<E>(
             },
             "released" => Fact::Released { id },
             "expired" => Fact::Expired { id },
+            "rested" => Fact::Rested {
+                id,
+                until: deadline()?,
+            },
             "booked" => {
                 origins.insert(id, id);
                 let rest = rests.get(&id).ok_or_else(broken)?;
@@ -120,6 +137,7 @@ pub(super) fn each_fact<E>(
                     idempotency_key: rest.idempotency_key,
                     ticket,
                     identities,
+                    wish,
                 }))
             }
             "cancelled" => {
@@ -141,6 +159,7 @@ pub(super) fn each_fact<E>(
                 Fact::Moved {
                     from: id,
                     to: Box::new(rest.confirmed(zone, to, origin, services(row)?)),
+                    wish,
                 }
             }
             _ => return Err(broken()),

@@ -11,6 +11,7 @@ mod reader;
 pub(super) mod rooms;
 mod tables;
 mod tail;
+mod wishes;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -43,7 +44,7 @@ pub(super) use tail::each_waiting;
 /// Name of the database in the data directory.
 pub const DATABASE: &str = "morgenruh.sqlite3";
 const SCHEMA: &str = include_str!("schema.sql");
-const SCHEMA_VERSION: &str = "2";
+const SCHEMA_VERSION: &str = "3";
 /// From the tables of version 1 to those of version 2, but for what [`SCHEMA`] makes anyway.
 const FROM_VERSION_1: &str = "ALTER TABLE ledger ADD COLUMN ticket BLOB";
 /// Under this key of `meta` stands the name of the city's time zone, for the times that people
@@ -109,6 +110,8 @@ pub fn open_database(data: &Path) -> Result<Connection, OpenError> {
         };
         let migration = match version.as_deref() {
             None | Some(SCHEMA_VERSION) => "",
+            // All that version 3 has more is made by the schema.
+            Some("2") => "",
             Some("1") => FROM_VERSION_1,
             Some(newer) => return Ok(newer.to_owned()),
         };

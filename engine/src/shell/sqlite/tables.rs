@@ -3,7 +3,7 @@
 use jiff::tz::TimeZone;
 use rusqlite::{Connection, params};
 
-use super::rooms;
+use super::{rooms, wishes};
 use crate::rules::ids::ReservationId;
 use crate::rules::need::Services;
 use crate::rules::record::{Booked, Confirmed, Fact, Position};
@@ -55,6 +55,8 @@ pub(super) fn insert(
                 rooms::insert(connection, position, at, room, spent)?;
             }
         }
+        Fact::Rested { until, .. } => row.deadline = Some(*until),
+        Fact::Wish { wish, .. } => row.subject = wish.0.to_be_bytes().into(),
         Fact::Cancelled {
             origin, sequence, ..
         } => {
@@ -72,6 +74,9 @@ pub(super) fn insert(
             rooms::insert(connection, position, at, *room, (**fact).clone())?;
         }
     }
+    if let Some((wish, fact)) = fact.of_wish() {
+        wishes::insert(connection, position, at, wish, fact.into_owned())?;
+    }
     row.insert(connection)
 }
 
@@ -87,7 +92,7 @@ struct LedgerRow {
     position: Position,
     at: UnixMillis,
     fact: &'static str,
-    /// The reservation, or the room.
+    /// The reservation, the room or the wish.
     subject: Vec<u8>,
     successor: Option<ReservationId>,
     channel: Option<u8>,

@@ -7,7 +7,8 @@ use crate::rules::catalogue::reader::{Layers, Lookup, Section, kinds};
 use crate::rules::catalogue::{Channel, Closure, Opening, Question, Quota, Wave};
 
 /// Channels for which capacity can be held back.
-const CHANNELS: [(&str, Channel); 2] = [
+const CHANNELS: [(&str, Channel); 3] = [
+    ("agent", Channel::Agent),
     ("call-centre", Channel::CallCentre),
     ("walk-in", Channel::WalkIn),
 ];

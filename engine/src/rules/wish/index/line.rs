@@ -108,6 +108,12 @@ impl Line {
         true
     }
 
+    /// How many rows before this one share an hour with these windows.
+    pub(super) fn ahead(&self, rank: Rank, windows: Windows) -> usize {
+        let chunks = &self.chunks[..self.chunks.len().min(self.chunk_of(rank) + 1)];
+        chunks.iter().map(|chunk| chunk.ahead(rank, windows)).sum()
+    }
+
     /// The chunk in which this rank is, if it is in any.
     fn chunk_of(&self, rank: Rank) -> usize {
         let behind = self
@@ -129,6 +135,22 @@ impl Line {
 }
 
 impl Chunk {
+    fn ahead(&self, rank: Rank, windows: Windows) -> usize {
+        let rows = self.rows.partition_point(|row| row.rank() < rank);
+        let mut marks = vec![0_u64; rows.div_ceil(WORD)];
+        let hours = windows.week_hours().map(Column::hour);
+        for column in hours.chain([Column::ANYTIME]) {
+            let bits = self.columns.get(column).unwrap_or_default();
+            for (mark, bits) in marks.iter_mut().zip(bits) {
+                *mark |= bits;
+            }
+        }
+        if let (Some(last), true) = (marks.last_mut(), rows % WORD > 0) {
+            *last &= (1 << (rows % WORD)) - 1;
+        }
+        marks.iter().map(|mark| mark.count_ones() as usize).sum()
+    }
+
     fn is_full(&self) -> bool {
         self.rows.len() == CHUNK_ROWS
     }

@@ -147,6 +147,17 @@ impl Index {
         true
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.offices.is_empty()
+    }
+
+    /// Wishes before this one at an office that would come at one of its hours.
+    pub fn ahead(&self, office: u16, place: Place, id: WishId, windows: Windows) -> usize {
+        let lines = self.offices.get(&office).into_iter();
+        let lines = lines.flat_map(|office| office.lines.values());
+        lines.map(|line| line.ahead((place, id), windows)).sum()
+    }
+
     /// Wishes that name this office.
     pub fn waiting_at(&self, office: u16) -> usize {
         self.offices.get(&office).map_or(0, |it| it.waiting)
