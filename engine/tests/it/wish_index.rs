@@ -20,6 +20,8 @@ const EPOCH: i64 = 946_684_800_000;
 const DAY_MS: i64 = 86_400_000;
 const UNIT_MS: i64 = 300_000;
 const COUNTERS: u8 = 3;
+/// What most people ask for, in minutes.
+const NOTICES: [u32; 6] = [30, 60, 120, 1_440, 2_880, 43_200];
 
 #[derive(Clone, Copy, Debug)]
 struct Waiting {
@@ -221,11 +223,7 @@ fn waiting() -> impl Strategy<Value = Waiting> {
         windows(),
     );
     let days = (FIRST_DAY..FIRST_DAY + DAYS, 0..DAYS);
-    let notice = prop_oneof![
-        Just(0),
-        select(&[30u32, 60, 120, 1_440, 2_880, 43_200][..]),
-        0u32..6_000
-    ];
+    let notice = prop_oneof![Just(0), select(&NOTICES[..]), 0u32..6_000];
     let before = prop_oneof![
         3 => Just(i64::MAX),
         1 => (FIRST_DAY..FIRST_DAY + DAYS, 0i64..300).prop_map(|(day, unit)| midnight(day) + unit * UNIT_MS),
@@ -258,7 +256,10 @@ fn waiting() -> impl Strategy<Value = Waiting> {
 /// Gaps of any length, also on the days of 23 and of 25 hours.
 fn freed() -> impl Strategy<Value = Freed> {
     let span = (0u16..300, prop_oneof![1u16..9, 1u16..60, 1u16..300]);
-    let ahead = prop_oneof![-60i64..300, 0i64..6_000, Just(60_000)];
+    // Also such that somebody's notice passes within the gap.
+    let passing = (select(&NOTICES[..]), 0i64..60)
+        .prop_map(|(notice, over): (u32, i64)| i64::from(notice) - over);
+    let ahead = prop_oneof![-60i64..300, 0i64..6_000, Just(60_000), passing];
     (
         0u16..3,
         FIRST_DAY - 1..FIRST_DAY + 2 * DAYS,

@@ -221,20 +221,24 @@ impl Chunk {
             return false;
         };
         let words = self.rows.len().div_ceil(WORD);
+        let anytime = self.columns.get(Column::ANYTIME);
         marks.fill(0);
         let marks = &mut marks[..words];
-        let anytime = self.columns.get(Column::ANYTIME);
         for way in visits.each_way() {
-            let mut fits = [u64::MAX; CHUNK_WORDS];
+            let mut fits = [0; CHUNK_WORDS];
             let fits = &mut fits[..words];
-            for hour in hours_of(way.hours) {
-                match self.columns.get(visits.column(hour)) {
-                    Some(hour) => change(fits, hour, |fits, hour| fits & hour),
-                    None => fits.fill(0),
-                }
+            let asked = hours_of(way.hours).map(|hour| self.columns.get(visits.column(hour)));
+            let is_wanted = asked.clone().all(|hour| hour.is_some());
+            if is_wanted {
+                fits.fill(u64::MAX);
+                asked
+                    .flatten()
+                    .for_each(|hour| change(fits, hour, |fits, hour| fits & hour));
             }
-            if let Some(anytime) = anytime {
-                change(fits, anytime, |fits, anytime| fits | anytime);
+            match anytime {
+                Some(anytime) => change(fits, anytime, |fits, anytime| fits | anytime),
+                None if !is_wanted => continue,
+                None => {}
             }
             let late = way.late().map(Column::notice);
             if let Some(late) = late.and_then(|late| self.columns.get(late)) {
@@ -242,12 +246,24 @@ impl Chunk {
             }
             change(marks, fits, |marks, fits| marks | fits);
         }
+        if !is_any(marks) {
+            return false;
+        }
         change(marks, days, |marks, days| marks & days);
-        marks.iter().any(|word| *word != 0)
+        is_any(marks)
     }
 
     /// Where a marked row would begin, if it really fits.
     fn start(&self, row: usize, visits: &Visits<'_, '_>) -> Option<u16> {
+        let Row {
+            notice_minutes,
+            before,
+            ..
+        } = self.rows[row];
+        // First what is in the row: if the columns have let too many pass, it is for this.
+        if !visits.is_in_time(notice_minutes, before) {
+            return None;
+        }
         let hours = if self.columns.contains(Column::ANYTIME, row) {
             u32::MAX
         } else {
@@ -255,8 +271,7 @@ impl Chunk {
                 .filter(|hour| self.columns.contains(visits.column(*hour), row))
                 .fold(0, |set, hour| set | 1 << hour)
         };
-        let row = &self.rows[row];
-        visits.start(hours, row.notice_minutes, row.before)
+        visits.start(hours, notice_minutes, before)
     }
 }
 
@@ -349,8 +364,12 @@ fn last_day(entry: &Entry) -> DayNumber {
     entry.until.min(DayNumber(day as u16))
 }
 
-fn hours_of(set: u32) -> impl Iterator<Item = u16> {
+fn hours_of(set: u32) -> impl Iterator<Item = u16> + Clone {
     (0..HOURS).filter(move |hour| set >> hour & 1 == 1)
+}
+
+fn is_any(marks: &[u64]) -> bool {
+    marks.iter().any(|word| *word != 0)
 }
 
 fn change(words: &mut [u64], by: &[u64], how: impl Fn(u64, u64) -> u64) {

@@ -16,7 +16,9 @@
 //! between two steps of [`NOTICE_STEPS`](visits::NOTICE_STEPS), and, for a booking that is to be
 //! brought forward, whether a seat is earlier on the booking's own day or the one after. The first
 //! needs a crowd that chose the same unusual minutes, the second is bounded by the bookings of two
-//! days. What also costs is every other kind of visit at an office, some 100 ns each.
+//! days. What also costs is every other kind of visit at an office, of which each is looked at.
+//!
+//! A wish takes some 53 bytes for each office that it names: 32 for itself, the rest are bits.
 
 mod columns;
 mod line;

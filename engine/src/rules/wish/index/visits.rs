@@ -105,6 +105,12 @@ impl<'g, 'd> Visits<'g, 'd> {
         &self.ways
     }
 
+    /// Whether some start is early enough and some start late enough, if not the same one.
+    pub(super) fn is_in_time(&self, notice_minutes: u32, before: UnixMillis) -> bool {
+        self.gap.instant(self.first) < before
+            && self.gap.lead_minutes(self.last) >= Some(notice_minutes)
+    }
+
     /// Where a wish begins that wants these hours of the day.
     ///
     /// At the gap's first start if it can, else at its last one: then what is left of the gap is in
