@@ -27,6 +27,7 @@ mod refusals;
 mod restart;
 mod rooms;
 mod support;
+mod test_mail;
 mod tidy;
 mod town;
 mod visitor;
