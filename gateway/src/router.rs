@@ -12,7 +12,7 @@ use crate::app::AppState;
 use crate::handlers::waiting_page::forms;
 use crate::handlers::{
     availability, bookings, catalogue, documentation, forward_auth, health, holds, metrics, rooms,
-    start_page, waiting_page,
+    start_page, waiting_page, wishes,
 };
 use crate::limits::{self, Action};
 use crate::middleware::{self, Bounds};
@@ -33,6 +33,7 @@ use crate::problem::{ApiError, Kind};
         (name = "Availability", description = "What is bookable"),
         (name = "Holds", description = "A seat for some minutes"),
         (name = "Bookings", description = "A seat for good"),
+        (name = "Wishes", description = "A place in line for what becomes free"),
         (name = "Waiting rooms", description = "A place in line before a release"),
     )
 )]
@@ -46,7 +47,7 @@ impl Modify for Security {
         let bearer = HttpBuilder::new()
             .scheme(HttpAuthScheme::Bearer)
             .description(Some(
-                "A hold's `token`, a booking's `manage_token`, or a room's `ticket`",
+                "A hold's `token`, a booking's or a wish's `manage_token`, or a room's `ticket`",
             ))
             .build();
         components.add_security_scheme("token", SecurityScheme::Http(bearer));
@@ -75,6 +76,10 @@ fn api(app: Option<&AppState>) -> (Router<AppState>, utoipa::openapi::OpenApi) {
         .routes(routes!(bookings::show, bookings::cancel))
         .routes(routes!(bookings::relocate))
         .routes(routes!(bookings::calendar))
+        .routes(limited(Action::Book, routes!(wishes::lay)))
+        .routes(routes!(wishes::look, wishes::change, wishes::withdraw))
+        .routes(limited(Action::Book, routes!(wishes::offers::accept)))
+        .routes(routes!(wishes::offers::decline))
         // People who wait
         .routes(routes!(rooms::list))
         .routes(routes!(rooms::show))
@@ -82,6 +87,7 @@ fn api(app: Option<&AppState>) -> (Router<AppState>, utoipa::openapi::OpenApi) {
         .routes(routes!(rooms::tickets::challenge))
         .routes(routes!(rooms::tickets::place, rooms::tickets::leave))
         .routes(routes!(rooms::passes::exchange))
+        .routes(limited(Action::Book, routes!(wishes::tickets::lay)))
         .routes(routes!(rooms::events::follow))
         .routes(routes!(rooms::proofs::draw))
         .routes(routes!(rooms::proofs::receipt));

@@ -28,6 +28,7 @@ use crate::keys::place::KeyFileError;
 use crate::keys::{self, Keys};
 use crate::limits;
 use crate::listener::{self, Places};
+use crate::post::{Post, PostError};
 use crate::proof_of_work::Challenges;
 use crate::rooms::Documents;
 use crate::router;
@@ -58,6 +59,8 @@ enum StartError {
     Configuration(#[from] ConfigurationError),
     #[error("the file of service keys {0}: {1}")]
     ServiceKeys(PathBuf, String),
+    #[error(transparent)]
+    Post(#[from] PostError),
     #[error(transparent)]
     Ledger(#[from] OpenError),
     #[error(transparent)]
@@ -94,6 +97,7 @@ fn run(options: &Options) -> Result<(), StartError> {
     settings.server.listen = options.listen.unwrap_or(settings.server.listen);
     settings.server.admin_listen = options.admin_listen.unwrap_or(settings.server.admin_listen);
     let service_keys = service_keys(&settings)?;
+    let post = Post::new(&settings, &catalogue.city)?;
     let begin = Instant::now();
     let (keeper, stored) = Keeper::open(&options.data, &settings, &catalogue)?;
     let keeper = Arc::new(keeper);
@@ -103,6 +107,8 @@ fn run(options: &Options) -> Result<(), StartError> {
     let stretch_minutes_max = u32::from(settings.holds.stretch_minutes_max);
     let limits = Limits {
         stretch_max: Millis::from_minutes(stretch_minutes_max),
+        answers: settings.agent.answers(),
+        rest: settings.agent.rest(keys.ring().derive("rests")),
         ..Limits::default()
     };
     let demo_at = options.demo_s.map(|seconds| {
@@ -136,6 +142,7 @@ fn run(options: &Options) -> Result<(), StartError> {
         limits: limits::Limits::new(&settings.limits),
         production: keeper.production(),
         service_keys,
+        post,
         rooms: Documents::new(settings.room.listeners_max),
         challenges,
         keys,

@@ -11,3 +11,4 @@ pub(crate) mod metrics;
 pub(crate) mod rooms;
 pub(crate) mod start_page;
 pub(crate) mod waiting_page;
+pub(crate) mod wishes;

@@ -32,3 +32,4 @@ mod tidy;
 mod town;
 mod visitor;
 mod waiting_page;
+mod wishes;

@@ -305,6 +305,12 @@ impl Town {
         !server.is_some_and(|text| text.contains("[limits]"))
     }
 
+    /// Whether it says itself how wishes are served.
+    pub(crate) fn has_wishes(&self) -> bool {
+        let server = self.files.get("server.toml");
+        server.is_some_and(|text| text.contains("[agent]"))
+    }
+
     pub(crate) fn write(&self, dir: &Path) {
         for (name, text) in &self.files {
             let path = dir.join(name);
