@@ -9,7 +9,7 @@ use std::io;
 use morgenruh_benches::Effort;
 use morgenruh_benches::machine::Watch;
 use morgenruh_benches::table::{Beside, Results, Row};
-use morgenruh_engine::rules::catalogue::OfficeIndex;
+use morgenruh_engine::rules::catalogue::{OfficeIndex, RoomPolicy};
 use morgenruh_engine::rules::room::RoomId;
 use morgenruh_engine::rules::room::admission::Stock;
 use morgenruh_engine::rules::room::draw::DrawSecret;
@@ -86,6 +86,7 @@ fn announced() -> Room {
             pass: Millis::from_minutes(10),
             holds_per_pass: 1,
             beacons: None,
+            policy: RoomPolicy::Line,
         },
     };
     let (secret, key) = (DrawSecret([7; 32]), IdentityKey([8; 32]));
