@@ -9,6 +9,7 @@ use std::time::Duration;
 use morgenruh_engine::rules::catalogue::{Catalogue, RoomPolicy};
 use morgenruh_engine::rules::need::Services;
 use morgenruh_engine::rules::room::TicketId;
+use morgenruh_engine::rules::room::proof::{self, ProofFault};
 use morgenruh_engine::rules::room::state::Phase;
 use morgenruh_engine::rules::time::{DayNumber, Millis, UnixMillis};
 use morgenruh_engine::rules::wish::agent::Standing;
@@ -193,6 +194,20 @@ fn seats_go_to_wishes_in_the_order_of_the_draw() {
     // The earlier the place, the earlier the seat.
     assert!(allotted.is_sorted_by_key(|it| it.seat.seat().start));
     evening.until(|it| it.room().decide(|room| room.ended().is_some()));
+    let proof = room.decide(|room| room.proof().unwrap());
+    let line = proof::check(&proof).unwrap();
+    for (place, given) in order.iter().zip(proof.outcome.as_deref().unwrap()) {
+        assert_eq!(*place, given.position);
+        assert!(given.position <= line.len());
+    }
+    let mut damaged = proof.clone();
+    damaged.outcome.as_mut().unwrap().swap(0, 1);
+    assert_eq!(proof::check(&damaged).err(), Some(ProofFault::Outcome));
+    let mut doubled = proof;
+    let outcome = doubled.outcome.as_mut().unwrap();
+    let (start, counter) = (outcome[2].start, outcome[2].counter);
+    (outcome[5].start, outcome[5].counter) = (start, counter);
+    assert_eq!(proof::check(&doubled).err(), Some(ProofFault::Outcome));
     let mut evening = evening.restart();
     let kept = evening
         .room()

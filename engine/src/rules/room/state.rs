@@ -17,7 +17,7 @@ use super::fairness::{FairnessReport, Fate};
 use super::merkle::Tree;
 use super::place::{Chance, Pace, Place, Standing, chance, eta, poll_after};
 use super::plan::RoomPlan;
-use super::proof::{Beacon, Proof, Receipt};
+use super::proof::{Allotted, Beacon, Proof, Receipt};
 use crate::canary::{Canary, sings};
 use crate::rules::catalogue::RoomPolicy;
 use crate::rules::ids::{Digest, ReservationId};
@@ -402,13 +402,17 @@ impl Room {
     /// Everything about the draw, once it was made.
     pub fn proof(&self) -> Option<Proof> {
         let drawn = self.drawn()?;
-        Some(Proof::new(
+        let mut proof = Proof::new(
             &self.secret,
             &self.plan.name,
             &self.rules,
             &self.tree,
             drawn.beacon.clone(),
-        ))
+        );
+        let allotted = |it: &Allotment| Allotted::new(it.position, it.seat.seat());
+        let outcome = self.allotted.as_ref();
+        proof.outcome = outcome.map(|seats| seats.iter().map(allotted).collect());
+        Some(proof)
     }
 
     /// That a ticket took part in the draw.
