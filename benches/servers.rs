@@ -10,6 +10,12 @@ use std::time::Duration;
 pub const SPANS: [u16; 3] = [1, 14, 60];
 /// In the folder of answers: what the service says to somebody who holds a seat.
 pub const HOLD_FILE: &str = "hold.json";
+/// About a waiting room, to everybody.
+pub const ROOM_FILE: &str = "room.json";
+/// To somebody who joins it.
+pub const TICKET_FILE: &str = "ticket.json";
+/// To somebody who asks for their place in it.
+pub const PLACE_FILE: &str = "place.json";
 
 /// In the folder of answers: what the service says is free on so many days.
 pub fn availability_file(days: u16) -> String {
