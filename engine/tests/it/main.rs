@@ -11,6 +11,7 @@ mod effort;
 mod engine;
 mod ledger;
 mod life;
+mod lottery;
 mod naive;
 mod notebook;
 mod room_config;

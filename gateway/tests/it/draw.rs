@@ -149,7 +149,7 @@ fn what_is_no_draw_is_unusable() {
     );
     let long = room.write("long.json", &" ".repeat(2_000_000));
     let text = ended(&verify_draw(&long, &[]), 2);
-    assert!(text.contains("longer than 1048576 bytes"), "{text}");
+    assert!(text.contains("longer than 16777216 bytes"), "{text}");
 }
 
 #[test]

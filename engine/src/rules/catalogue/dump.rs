@@ -8,8 +8,8 @@ use jiff::civil::Date;
 
 use super::reader::kinds::weekday_names;
 use super::{
-    Catalogue, Channel, Closure, Counter, Offer, Office, Opening, Question, Quota, RoomRule,
-    Selector, Service, ServiceIndex, Status, Text, Wave,
+    Catalogue, Channel, Closure, Counter, Offer, Office, Opening, Question, Quota, RoomPolicy,
+    RoomRule, Selector, Service, ServiceIndex, Status, Text, Wave,
 };
 use crate::rules::cells::CounterSet;
 
@@ -213,6 +213,13 @@ impl Page {
         self.value("number", room.number);
         self.text("name", &room.name);
         self.quoted("at", &clock(room.at));
+        self.quoted(
+            "policy",
+            match room.policy {
+                RoomPolicy::Line => "line",
+                RoomPolicy::Lottery => "lottery",
+            },
+        );
         let offices = room.offices.iter();
         let ids = offices.map(|index| catalogue.office(*index).id.as_str());
         self.list("offices", ids);

@@ -256,6 +256,7 @@ pub struct RoomRule {
     pub name: Text,
     /// Wall-clock minute of the release: the waves of its offices at this minute are the room's.
     pub at: u16,
+    pub policy: RoomPolicy,
     /// Sorted.
     pub offices: Vec<OfficeIndex>,
     /// How long before the release the room opens.
@@ -274,6 +275,15 @@ pub struct RoomRule {
     /// Most tries that joining costs a visitor's device; 0 is none.
     pub proof_of_work: u32,
     pub beacons: Option<Beacons>,
+}
+
+/// What the draw of a room decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RoomPolicy {
+    /// The line in which people are let in to choose for themselves.
+    Line,
+    /// Who gets a seat: tickets are wishes, and the seats are given out in the order of the draw.
+    Lottery,
 }
 
 /// Where a public random value comes from that nobody knows before the release.

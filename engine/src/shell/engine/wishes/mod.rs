@@ -7,6 +7,7 @@
 mod answer;
 mod give_out;
 mod lay;
+mod lottery;
 mod tick;
 
 use std::sync::Arc;
