@@ -12,7 +12,7 @@ use crate::app::AppState;
 use crate::handlers::waiting_page::forms;
 use crate::handlers::{
     availability, bookings, catalogue, documentation, forward_auth, health, holds, metrics, rooms,
-    start_page, waiting_page, wishes,
+    start_page, waiting_page, wish_page, wishes,
 };
 use crate::limits::{self, Action};
 use crate::middleware::{self, Bounds};
@@ -137,6 +137,28 @@ pub fn public(app: AppState) -> Router {
         (
             "/warteraum/{room}/weiter/{ticket}",
             get(forms::offer).post(forms::adopt),
+        ),
+        ("/wunsch/{id}/{token}", get(wish_page::show)),
+        (
+            "/wunsch/{id}/{token}/annehmen",
+            get(wish_page::show_offer).post(wish_page::accept),
+        ),
+        (
+            "/wunsch/{id}/{token}/ablehnen",
+            get(wish_page::show_offer).post(wish_page::decline),
+        ),
+        (
+            "/wunsch/{id}/{token}/zuruecknehmen",
+            get(wish_page::ask_to_withdraw).post(wish_page::withdraw),
+        ),
+        ("/termin/{id}/{token}", get(wish_page::booking::show)),
+        (
+            "/termin/{id}/{token}/termin.ics",
+            get(wish_page::booking::calendar),
+        ),
+        (
+            "/termin/{id}/{token}/absagen",
+            post(wish_page::booking::cancel),
         ),
         ("/forward-auth/{room}", any(forward_auth::ask)),
         ("/healthz", get(health::healthz)),

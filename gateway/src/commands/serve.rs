@@ -36,7 +36,7 @@ use crate::service_keys::ServiceKeys;
 use crate::settings::Settings;
 use crate::texts;
 use crate::traffic::Traffic;
-use crate::{beacon, clock, clockwork};
+use crate::{beacon, clock, clockwork, outbox};
 
 /// Connections in the kernel's queue, as far as net.core.somaxconn lets it grow: everybody comes in
 /// the same second.
@@ -209,6 +209,10 @@ async fn until_stopped(app: AppState, recovered: &Recovered) -> Result<bool, Sta
             let (app, stopped) = (app.clone(), stopped.clone());
             move || beacon::run(&app, &stopped)
         })?;
+    let outbox = spawn_vital("outbox", {
+        let (app, stopped) = (app.clone(), stopped.clone());
+        move || outbox::run(&app, &stopped)
+    })?;
     let clockwork = spawn_vital("clockwork", {
         let app = app.clone();
         move || clockwork::run(&app, &stopped)
@@ -222,6 +226,8 @@ async fn until_stopped(app: AppState, recovered: &Recovered) -> Result<bool, Sta
     let drained = public.await.unwrap_or(false) && admin.await.unwrap_or(false);
     let _ = clockwork.join();
     let _ = beacons.join();
+    // Whoever is being told is told, and that they were.
+    let _ = outbox.join();
     Ok(drained)
 }
 

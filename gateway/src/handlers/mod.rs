@@ -11,4 +11,5 @@ pub(crate) mod metrics;
 pub(crate) mod rooms;
 pub(crate) mod start_page;
 pub(crate) mod waiting_page;
+pub(crate) mod wish_page;
 pub(crate) mod wishes;

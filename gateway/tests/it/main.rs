@@ -32,4 +32,5 @@ mod tidy;
 mod town;
 mod visitor;
 mod waiting_page;
+mod wish_letters;
 mod wishes;

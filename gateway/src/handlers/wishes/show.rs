@@ -153,7 +153,7 @@ fn every_office(app: &App, services: Services) -> Vec<u16> {
 }
 
 /// Windows in few words: days with the same hours share one.
-fn windows(windows: Windows) -> Vec<wire::WishWindow> {
+pub(crate) fn windows(windows: Windows) -> Vec<wire::WishWindow> {
     let mut runs: BTreeMap<(u16, u16), Vec<usize>> = BTreeMap::new();
     for weekday in 0..7_u16 {
         let contains = |hour: u16| hour < HOURS && windows.contains(weekday * HOURS + hour);

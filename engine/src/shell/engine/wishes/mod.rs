@@ -212,6 +212,7 @@ impl Engine {
         for record in &stored.wish_facts {
             agent.apply(&self.catalogue, record.at, record.wish, &record.fact);
         }
+        agent.forget_outcomes();
         let mut instead = Vec::new();
         let mut offers = Vec::new();
         for (_, known) in agent.each() {
