@@ -135,6 +135,10 @@ pub fn public(app: AppState) -> Router {
         ("/warteraum/{room}/eintreten", post(forms::enter)),
         ("/warteraum/{room}/verlassen", post(forms::leave)),
         (
+            "/warteraum/{room}/wunsch",
+            get(waiting_page::wish::form).post(waiting_page::wish::lay),
+        ),
+        (
             "/warteraum/{room}/weiter/{ticket}",
             get(forms::offer).post(forms::adopt),
         ),

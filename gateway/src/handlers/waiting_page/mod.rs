@@ -6,6 +6,7 @@ pub(crate) mod forms;
 mod note;
 mod qr;
 mod view;
+pub(crate) mod wish;
 
 use std::sync::Arc;
 

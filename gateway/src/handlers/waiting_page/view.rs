@@ -10,6 +10,7 @@ use morgenruh_wire as wire;
 
 use super::Visit;
 use super::qr::{self, Code};
+use super::wish;
 use crate::app::App;
 use crate::handlers::rooms::tickets::place_of;
 use crate::language::Language;
@@ -54,6 +55,10 @@ pub(super) enum State {
     UsedUp,
     SoldOut,
     Closed,
+    /// It has become a wish, which is looked at there.
+    Wished {
+        link: String,
+    },
 }
 
 impl State {
@@ -93,8 +98,11 @@ impl State {
     }
 
     pub(super) fn is_final(&self) -> bool {
-        use State::{Booked, Closed, Left, SoldOut, UsedUp};
-        matches!(self, Booked | Left | UsedUp | SoldOut | Closed)
+        use State::{Booked, Closed, Left, SoldOut, UsedUp, Wished};
+        matches!(
+            self,
+            Booked | Left | UsedUp | SoldOut | Closed | Wished { .. }
+        )
     }
 
     fn heading(&self, language: Language) -> &'static str {
@@ -152,6 +160,11 @@ impl State {
                 "Der Warte-Raum ist zu",
                 "The waiting room is closed",
             ),
+            State::Wished { .. } => (
+                "Ihr Terminwunsch ist vorgemerkt",
+                "Wir haben Ihren Termin-Wunsch",
+                "We have your wish for an appointment",
+            ),
         };
         match language {
             Language::De => de,
@@ -207,6 +220,8 @@ pub(super) struct Page {
     /// Time until the opening or the draw, as HTML.
     left: String,
     ticket: Option<TicketShown>,
+    /// Whether the ticket is better turned into a wish.
+    may_wish: bool,
     target: Option<Target>,
     offices: Vec<String>,
     offices_more: usize,
@@ -234,7 +249,17 @@ pub(super) fn page(
     let document = &visit.document.room;
     let seq = visit.ticket.as_ref().map(|(ticket, _)| ticket.id.seq);
     let place = seq.map(|seq| place_of(app, &visit.room, now, seq));
-    let state = state(visit, phase, place.as_ref(), |at| language.time(zone, at));
+    let state = match wish::link(app, visit) {
+        Some(link) => State::Wished { link },
+        None => state(visit, phase, place.as_ref(), |at| language.time(zone, at)),
+    };
+    let chance = place
+        .as_ref()
+        .map_or_else(String::new, |place| place.chance.clone());
+    let little_is_left = match &state {
+        State::InLine { .. } => ["unlikely", "gone"].contains(&chance.as_str()),
+        state => matches!(state, State::SoldOut | State::Closed | State::UsedUp),
+    };
     let all: Vec<&str> = document
         .offices
         .iter()
@@ -265,9 +290,7 @@ pub(super) fn page(
         notice,
         paused: phase == Phase::Paused && !state.is_final(),
         band: band(phase, place.as_ref()),
-        chance: place
-            .as_ref()
-            .map_or_else(String::new, |place| place.chance.clone()),
+        chance,
         poll_ms,
         refresh_s: poll_ms.div_ceil(1_000).max(REFRESH_S_MIN),
         auto: visit.auto,
@@ -295,6 +318,7 @@ pub(super) fn page(
                     link,
                 }
             }),
+        may_wish: little_is_left && wish::is_possible(app, visit),
         target: visit.target.clone(),
         offices: all[..shown].iter().map(|name| (*name).to_owned()).collect(),
         offices_more: all.len() - shown,
