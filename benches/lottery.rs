@@ -1,9 +1,9 @@
 //! How long a lottery takes: 50,000 wishes, 2,000 seats, from the release to the last offer that is
 //! handed to the ledger.
 //!
-//! The whole engine takes part, over a ledger that keeps everything at once but says so only when it
-//! is asked: what is measured is what the engine does, not how long a disk takes. Half of the wishes
-//! want to be asked; they name one to ten offices and mixed hours.
+//! The whole engine takes part, over a ledger that keeps everything at once but says so only when
+//! it is asked: what is measured is what the engine does, not how long a disk takes. Half of the
+//! wishes want to be asked; they name one to ten offices and mixed hours.
 
 use std::collections::BTreeMap;
 use std::io;
