@@ -421,10 +421,11 @@ impl Agent {
         Some(number)
     }
 
-    /// What was being decided did not come about.
+    /// What was being decided did not come about. Whatever has ended meanwhile stays ended.
     pub fn undo(&mut self, id: WishId, standing: Standing) {
-        let since = self.wishes.get(&id).map(|known| known.since);
-        if let Some(since) = since {
+        let known = self.wishes.get(&id);
+        if let Some(known) = known.filter(|known| !known.standing.is_over()) {
+            let since = known.since;
             self.stand(id, standing, since);
         }
     }
@@ -449,9 +450,12 @@ impl Agent {
                     known.offers = offer.number;
                     known.seats.push(offer.seat);
                     self.offers.insert(offer.seat, id);
-                    self.pace.count(offer.seat.day_key().office, at);
-                    self.stand(id, Standing::Offered(*offer), at);
-                    self.tell(id, at, What::Offered(*offer));
+                    // It can have ended while the offer was on its way.
+                    if !known.standing.is_over() {
+                        self.pace.count(offer.seat.day_key().office, at);
+                        self.stand(id, Standing::Offered(*offer), at);
+                        self.tell(id, at, What::Offered(*offer));
+                    }
                 }
             }
             WishFact::Prolonged { number, deadline } => {
