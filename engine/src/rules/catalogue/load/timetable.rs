@@ -1,5 +1,6 @@
 //! The lists of an office: opening hours, closures, quotas, waves and questions.
 
+use super::schedule;
 use super::selector::{Grid, Silence};
 use super::services::Directory;
 use super::{LINE_CHARS_MAX, QUESTIONS_MAX, RULES_MAX, SERVICES_MAX, text};
@@ -103,23 +104,20 @@ pub(super) fn quotas(lists: &Layers<'_, '_>, grid: &Grid<'_>) -> Vec<Quota> {
 /// The waves of the release; none may come before the day exists.
 pub(super) fn waves(lists: &Layers<'_, '_>, grid: &Grid<'_>, horizon_days: u16) -> Vec<Wave> {
     let rules = |section: Section<'_>| {
-        let days_ahead = section
-            .need("days_ahead", kinds::integer(0..=400))
-            .unwrap_or(0);
+        let schedule = schedule::read(&section, horizon_days);
         let at = section.need("at", kinds::time).unwrap_or(0);
-        if days_ahead > horizon_days {
-            let reason = format!("{days_ahead} is beyond horizon_days = {horizon_days}");
-            section.fault("days_ahead", reason);
-        }
         if at >= 24 * 60 {
             section.fault("at", "24:00 is 00:00 of the next day; write that");
         }
+        let share_percent = section.get("share_percent", kinds::integer(1..=99));
+        let share_percent = share_percent.unwrap_or(100);
         let selectors = grid.selectors(&section, Silence::All);
         section.finish();
         selectors.into_iter().map(move |when| Wave {
             when,
-            days_ahead,
+            schedule,
             at,
+            share_percent,
         })
     };
     lists
