@@ -13,6 +13,7 @@ use super::catalogue::{Catalogue, Channel, Hours, Office, Opening, Selector};
 use super::cells::CounterSet;
 use super::holidays::is_holiday;
 use super::pieces::share;
+use super::release::ReleaseId;
 use super::room::RoomId;
 use super::time::{DayNumber, Millis, UnixMillis};
 
@@ -57,6 +58,10 @@ pub struct DayPlan {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlannedWave {
     pub at: UnixMillis,
+    /// What staff and the ledger know it by.
+    pub release: ReleaseId,
+    /// Over how long its pieces become bookable one by one; 0 is all at once.
+    pub drip: Millis,
     pub cells: Cells,
     /// The waiting room without whose pass nobody may hold them, if there is one.
     pub guard: Option<Guard>,
@@ -176,7 +181,18 @@ pub fn plan(catalogue: &Catalogue, office: &Office, date: Date) -> DayPlan {
         }
         let at = instant_of(&catalogue.city.zone, released_on, wave.at);
         let guard = guard(catalogue, office, released_on, wave.at, at);
-        waves.push(PlannedWave { at, cells, guard });
+        let release = ReleaseId {
+            office: office.number,
+            day: DayNumber::from_date(released_on).unwrap_or(DayNumber(0)),
+            minute: wave.at,
+        };
+        waves.push(PlannedWave {
+            at,
+            release,
+            drip: Millis::from_minutes(u32::from(wave.drip_minutes)),
+            cells,
+            guard,
+        });
     }
     waves.retain(|wave| wave.cells.iter().any(|set| !set.is_empty()));
     waves.sort_by_key(|wave| wave.at);

@@ -10,6 +10,7 @@ pub mod ids;
 pub mod need;
 pub mod pieces;
 pub mod record;
+pub mod release;
 pub mod room;
 pub mod time;
 pub mod wheel;

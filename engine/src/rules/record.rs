@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use super::catalogue::Channel;
 use super::ids::{Digest, ReservationId};
 use super::need::Services;
+use super::release::ReleaseId;
+use super::release::fact::ReleaseFact;
 use super::room::fact::RoomFact;
 use super::room::{RoomId, TicketId};
 use super::time::UnixMillis;
@@ -64,6 +66,11 @@ pub enum Fact {
     Room {
         room: RoomId,
         fact: Box<RoomFact>,
+    },
+    /// Something was decided about a release.
+    Release {
+        release: ReleaseId,
+        fact: Box<ReleaseFact>,
     },
 }
 
@@ -140,6 +147,7 @@ impl Fact {
         match self {
             Fact::Booked(_) | Fact::Cancelled { .. } | Fact::Moved { .. } => true,
             Fact::Room { fact, .. } => fact.is_strict(),
+            Fact::Release { .. } => true,
             _ => false,
         }
     }
@@ -156,7 +164,7 @@ impl Fact {
             | Fact::Cancelled { id, .. } => *id,
             Fact::Booked(booked) => booked.confirmed.id,
             Fact::Moved { from, .. } => *from,
-            Fact::Room { .. } => return None,
+            Fact::Room { .. } | Fact::Release { .. } => return None,
         })
     }
 
@@ -172,6 +180,7 @@ impl Fact {
             Fact::Cancelled { .. } => "cancelled",
             Fact::Moved { .. } => "moved",
             Fact::Room { .. } => "room",
+            Fact::Release { .. } => "release",
         }
     }
 }

@@ -6,6 +6,7 @@ use super::drain::Placed;
 use crate::rules::day::{HoldTerms, Reservation, State};
 use crate::rules::ids::{Digest, ReservationId};
 use crate::rules::record::{Booked, Confirmed, Contract, Fact, Position};
+use crate::rules::release::fact::ReleaseRecord;
 use crate::rules::room::RoomId;
 use crate::rules::room::fact::{RoomFact, RoomRecord};
 use crate::rules::time::{Millis, UnixMillis};
@@ -15,6 +16,10 @@ pub const HOLD_LIFE_MAX: Millis = Millis::from_minutes(8 * 60);
 
 /// Days after its release for which a ledger gives back what proves a room's draw.
 pub const ROOM_PROOF_DAYS: i64 = 31;
+
+/// Days after a release for which a ledger gives back what was decided about it: as many as the
+/// longest horizon has, and those for which the moments of a drip can be looked up.
+pub const RELEASE_KEPT_DAYS: i64 = 431;
 
 /// What was reserved when the ledger was last written.
 #[derive(Clone, Debug, Default)]
@@ -28,6 +33,8 @@ pub struct Stored {
     /// Of waiting rooms from the day before yesterday on, oldest first, and what proves the draws
     /// of the last [`ROOM_PROOF_DAYS`].
     pub room_facts: Vec<RoomRecord>,
+    /// Of releases of the last [`RELEASE_KEPT_DAYS`], oldest first.
+    pub release_facts: Vec<ReleaseRecord>,
 }
 
 /// A booking request that was answered, so that its repetition is recognised.
@@ -101,6 +108,7 @@ pub struct Remembered {
     pub hold_facts: Vec<(UnixMillis, HoldFact)>,
     /// As in [`Stored`].
     pub room_facts: Vec<RoomRecord>,
+    pub release_facts: Vec<ReleaseRecord>,
     /// Where each booking is, by its id for life; made when the first fact needs it.
     places: HashMap<ReservationId, usize>,
 }
@@ -117,6 +125,7 @@ impl Remembered {
             let hold_fact = HoldFact::of(fact).map(|it| (record.at, it));
             self.hold_facts.extend(hold_fact);
             self.follow_room(record.at, fact);
+            self.release_facts.extend(release_record(record.at, fact));
             if let Fact::Booked(booked) = fact {
                 let origin = booked.confirmed.contract.origin;
                 self.places.insert(origin, self.bookings.len());
@@ -153,8 +162,20 @@ impl Remembered {
             holds,
             idempotency_keys,
             room_facts: self.room_facts,
+            release_facts: self.release_facts,
         }
     }
+}
+
+fn release_record(at: UnixMillis, fact: &Fact) -> Option<ReleaseRecord> {
+    let Fact::Release { release, fact } = fact else {
+        return None;
+    };
+    Some(ReleaseRecord {
+        at,
+        release: *release,
+        fact: (**fact).clone(),
+    })
 }
 
 /// Takes who booked out of the facts of rooms that have ended.

@@ -13,6 +13,7 @@ mod ledger;
 mod life;
 mod naive;
 mod notebook;
+mod releases;
 mod room_config;
 mod room_lines;
 mod room_outage;

@@ -131,7 +131,7 @@ fn a_directory_from_before_there_were_rooms_keeps_everything() {
         drop(ledger);
         assert_eq!(tables.map(|table| rows(data.path(), table)), kept);
         let version = "SELECT value FROM meta WHERE key = 'schema_version'";
-        assert_eq!(ask::<String>(data.path(), version), ["2"]);
+        assert_eq!(ask::<String>(data.path(), version), ["3"]);
     }
     assert_eq!(verify(data.path()).unwrap(), before);
     // And it is one like any other now.

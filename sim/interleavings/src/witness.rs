@@ -143,7 +143,7 @@ fn hear(seats: &mut BTreeMap<ReservationId, Taken>, at: UnixMillis, fact: &Fact)
             );
             seats.remove(&id);
         }
-        Fact::Cancelled { .. } | Fact::Moved { .. } | Fact::Room { .. } => {
+        Fact::Cancelled { .. } | Fact::Moved { .. } | Fact::Room { .. } | Fact::Release { .. } => {
             unreachable!("nobody does that here")
         }
     }

@@ -214,6 +214,9 @@ impl Page {
         if wave.share_percent < 100 {
             self.value("share_percent", wave.share_percent);
         }
+        if wave.drip_minutes > 0 {
+            self.value("drip_minutes", wave.drip_minutes);
+        }
     }
 
     fn question(&mut self, question: &Question, catalogue: &Catalogue) {

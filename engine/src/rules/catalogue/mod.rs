@@ -239,6 +239,8 @@ pub struct Wave {
     pub at: u16,
     /// How much it takes of what earlier waves have left, 1 to 100; the rest is for later ones.
     pub share_percent: u8,
+    /// Over how many minutes its pieces become bookable one by one; 0 is all at once.
+    pub drip_minutes: u16,
 }
 
 impl Wave {
@@ -249,6 +251,7 @@ impl Wave {
             schedule: Schedule::Daily { days_ahead },
             at,
             share_percent: 100,
+            drip_minutes: 0,
         }
     }
 }

@@ -88,7 +88,7 @@ impl Engine {
     }
 
     /// The days of an office of which something is released on `day`.
-    fn released_on(
+    pub(super) fn released_on(
         &self,
         office: OfficeIndex,
         day: DayNumber,

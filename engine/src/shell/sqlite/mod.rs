@@ -8,6 +8,7 @@
 mod departure;
 mod history;
 mod reader;
+pub(super) mod releases;
 pub(super) mod rooms;
 mod tables;
 mod tail;
@@ -43,8 +44,8 @@ pub(super) use tail::each_waiting;
 /// Name of the database in the data directory.
 pub const DATABASE: &str = "morgenruh.sqlite3";
 const SCHEMA: &str = include_str!("schema.sql");
-const SCHEMA_VERSION: &str = "2";
-/// From the tables of version 1 to those of version 2, but for what [`SCHEMA`] makes anyway.
+const SCHEMA_VERSION: &str = "3";
+/// From the tables of version 1 to those of now, but for what [`SCHEMA`] makes anyway.
 const FROM_VERSION_1: &str = "ALTER TABLE ledger ADD COLUMN ticket BLOB";
 /// Under this key of `meta` stands the name of the city's time zone, for the times that people
 /// read.
@@ -110,6 +111,8 @@ pub fn open_database(data: &Path) -> Result<Connection, OpenError> {
         let migration = match version.as_deref() {
             None | Some(SCHEMA_VERSION) => "",
             Some("1") => FROM_VERSION_1,
+            // Version 3 has more tables, which the schema makes anyway.
+            Some("2") => "",
             Some(newer) => return Ok(newer.to_owned()),
         };
         write_ahead(&connection)?;

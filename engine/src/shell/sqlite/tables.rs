@@ -3,7 +3,7 @@
 use jiff::tz::TimeZone;
 use rusqlite::{Connection, params};
 
-use super::rooms;
+use super::{releases, rooms};
 use crate::rules::ids::ReservationId;
 use crate::rules::need::Services;
 use crate::rules::record::{Booked, Confirmed, Fact, Position};
@@ -71,6 +71,10 @@ pub(super) fn insert(
             row.subject = room.to_bits().to_be_bytes().into();
             rooms::insert(connection, position, at, *room, (**fact).clone())?;
         }
+        Fact::Release { release, fact } => {
+            row.subject = release.to_bytes().into();
+            releases::insert(connection, position, at, *release, fact)?;
+        }
     }
     row.insert(connection)
 }
@@ -87,7 +91,7 @@ struct LedgerRow {
     position: Position,
     at: UnixMillis,
     fact: &'static str,
-    /// The reservation, or the room.
+    /// The reservation, the room or the release.
     subject: Vec<u8>,
     successor: Option<ReservationId>,
     channel: Option<u8>,

@@ -1,11 +1,14 @@
 //! The lists of an office: opening hours, closures, quotas, waves and questions.
 
+use std::collections::BTreeMap;
+
 use super::schedule;
 use super::selector::{Grid, Silence};
 use super::services::Directory;
 use super::{LINE_CHARS_MAX, QUESTIONS_MAX, RULES_MAX, SERVICES_MAX, text};
 use crate::rules::catalogue::reader::{Layers, Lookup, Section, kinds};
 use crate::rules::catalogue::{Channel, Closure, Opening, Question, Quota, Wave};
+use crate::rules::release::drip::DRIP_MINUTES_MAX;
 
 /// Channels for which capacity can be held back.
 const CHANNELS: [(&str, Channel); 2] = [
@@ -103,6 +106,7 @@ pub(super) fn quotas(lists: &Layers<'_, '_>, grid: &Grid<'_>) -> Vec<Quota> {
 
 /// The waves of the release; none may come before the day exists.
 pub(super) fn waves(lists: &Layers<'_, '_>, grid: &Grid<'_>, horizon_days: u16) -> Vec<Wave> {
+    let mut drips: BTreeMap<u16, u16> = BTreeMap::new();
     let rules = |section: Section<'_>| {
         let schedule = schedule::read(&section, horizon_days);
         let at = section.need("at", kinds::time).unwrap_or(0);
@@ -111,13 +115,22 @@ pub(super) fn waves(lists: &Layers<'_, '_>, grid: &Grid<'_>, horizon_days: u16) 
         }
         let share_percent = section.get("share_percent", kinds::integer(1..=99));
         let share_percent = share_percent.unwrap_or(100);
+        let drip_minutes = section.get("drip_minutes", kinds::integer(1..=DRIP_MINUTES_MAX));
+        let drip_minutes = drip_minutes.unwrap_or(0);
         let selectors = grid.selectors(&section, Silence::All);
+        if let Some(other) = drips.insert(at, drip_minutes)
+            && other != drip_minutes
+        {
+            let reason = "another wave at this time drips otherwise, and both are one release";
+            section.fault("at", reason);
+        }
         section.finish();
         selectors.into_iter().map(move |when| Wave {
             when,
             schedule,
             at,
             share_percent,
+            drip_minutes,
         })
     };
     lists
