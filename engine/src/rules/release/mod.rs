@@ -9,6 +9,7 @@
 
 pub mod drip;
 pub mod fact;
+pub mod proof;
 
 use std::fmt;
 

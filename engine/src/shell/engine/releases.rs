@@ -6,10 +6,11 @@ use std::sync::Arc;
 use jiff::civil::Date;
 
 use super::Engine;
-use crate::rules::calendar::DayPlan;
-use crate::rules::catalogue::OfficeIndex;
+use crate::rules::calendar::{Cells, DayPlan};
+use crate::rules::catalogue::{OfficeIndex, Wave};
 use crate::rules::cells::CounterSet;
 use crate::rules::day::{Day, ReleaseTaken};
+use crate::rules::pieces::pieces;
 use crate::rules::record::Fact;
 use crate::rules::release::drip::{
     ALGORITHM, ANNOUNCED_AHEAD, DripRules, Moment, moments, written,
@@ -46,13 +47,55 @@ impl ReleasePlan {
     }
 }
 
+/// When a release opens; what the rules of its drip say.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Window {
+    id: ReleaseId,
+    at: UnixMillis,
+    drip: Millis,
+}
+
+impl From<&ReleasePlan> for Window {
+    fn from(plan: &ReleasePlan) -> Window {
+        Window {
+            id: plan.id,
+            at: plan.at,
+            drip: plan.drip,
+        }
+    }
+}
+
+/// The secret by which a release drips, unless it was announced under other rules than these, or
+/// not at all.
+fn secret_of(rules: &str, course: &Course) -> Option<DrawSecret> {
+    let announced = course.announced.as_ref()?;
+    (announced.rules == rules).then_some(announced.secret)
+}
+
 /// What of a release nobody has taken.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReleaseStanding {
     /// Whether all of it is open.
     pub is_open: bool,
-    /// By day in the order of the plan: vacant cells, open or not.
-    pub vacant: Vec<Box<[CounterSet]>>,
+    /// Shortest visit of the office.
+    pub useful_units: u8,
+    /// By day: vacant cells, open or not.
+    pub vacant: Vec<Cells>,
+}
+
+impl ReleaseStanding {
+    /// Visits of so many units that find room side by side on these counters.
+    pub fn seats(&self, units: u8, counters: CounterSet) -> u32 {
+        let whole = |cells: &Cells| {
+            let own: Vec<CounterSet> = cells.iter().map(|set| set.and(counters)).collect();
+            let pieces = pieces(&own, units).into_iter();
+            pieces
+                .filter(|piece| piece.units >= u16::from(units))
+                .count()
+        };
+        let seats: usize = self.vacant.iter().map(whole).sum();
+        u32::try_from(seats).unwrap_or(u32::MAX)
+    }
 }
 
 /// Why a decision about a release was not taken. Nothing has changed.
@@ -98,6 +141,14 @@ impl Engine {
     /// The release with this id, if the configuration has it.
     pub fn release_plan(&self, id: ReleaseId) -> Option<ReleasePlan> {
         let office = self.catalogue.office_by_number(id.office)?;
+        // What no rule releases is told from the rules alone: anybody may ask for anything.
+        let mut waves = self.catalogue.office(office).waves.iter();
+        let is_of_it = |wave: &Wave| {
+            wave.at == id.minute && wave.schedule.days_of(id.day.to_date()).next().is_some()
+        };
+        if self.demo.is_none() && !waves.any(is_of_it) {
+            return None;
+        }
         let plans = self.releases_on(office, id.day);
         plans.into_iter().find(|plan| plan.id == id)
     }
@@ -121,10 +172,14 @@ impl Engine {
     pub fn release_standing(&self, now: UnixMillis, plan: &ReleasePlan) -> ReleaseStanding {
         let mut standing = ReleaseStanding {
             is_open: true,
+            useful_units: 1,
             vacant: Vec::new(),
         };
         for shard in self.shards_of(plan) {
-            let (is_open, vacant) = shard.decide(|day| day.release_standing(now, plan.id));
+            let (is_open, vacant) = shard.decide(|day| {
+                standing.useful_units = day.plan().useful_units;
+                day.release_standing(now, plan.id)
+            });
             standing.is_open &= is_open;
             standing.vacant.push(vacant);
         }
@@ -135,7 +190,7 @@ impl Engine {
     /// before they have come knows what nobody should.
     pub fn moments(&self, plan: &ReleasePlan) -> Vec<(Date, Vec<Moment>)> {
         let course = self.releases.course(plan.id);
-        let Some(secret) = self.secret_of(plan.office, plan.id, &course) else {
+        let Some(secret) = secret_of(&self.drip_rules(plan.into()), &course) else {
             return Vec::new();
         };
         let days = plan.days.iter().map(|date| {
@@ -160,37 +215,39 @@ impl Engine {
         all
     }
 
-    fn drip_rules(&self, plan: &ReleasePlan) -> String {
+    /// The rules of a drip, as they are published.
+    fn drip_rules(&self, window: Window) -> String {
+        let Window { id, at, drip } = window;
+        let office = self.catalogue.office_by_number(id.office);
+        let office = office.map_or("", |index| &self.catalogue.office(index).id);
         let rules = DripRules {
             algorithm: ALGORITHM.to_owned(),
-            office: self.catalogue.office(plan.office).id.clone(),
-            release: plan.name.clone(),
-            release_at: written(&self.catalogue.city.zone, plan.at),
-            window_seconds: u32::try_from(plan.drip.0 / 1_000).unwrap_or_default(),
+            office: office.to_owned(),
+            release: id.name(office),
+            release_at: written(&self.catalogue.city.zone, at),
+            window_seconds: u32::try_from(drip.0 / 1_000).unwrap_or_default(),
         };
         rules.text()
     }
 
-    /// The secret by which a release drips: none if it does not, was not announced, or was
-    /// announced under other rules than those of now.
-    fn secret_of(&self, office: OfficeIndex, id: ReleaseId, course: &Course) -> Option<DrawSecret> {
-        let announced = course.announced.as_ref()?;
-        let plans = self.releases_on(office, id.day);
-        let plan = plans.into_iter().find(|plan| plan.id == id)?;
-        (plan.drip > Millis(0) && self.drip_rules(&plan) == announced.rules)
-            .then_some(announced.secret)
-    }
-
     /// Puts a day that was just made under what is known of its releases.
     pub(super) fn steer_new_day(&self, office: OfficeIndex, day: &mut Day) {
-        let mut ids: Vec<ReleaseId> = day.plan().waves.iter().map(|wave| wave.release).collect();
-        ids.dedup();
-        for id in ids {
+        let windows = day.plan().waves.iter().map(|wave| Window {
+            id: wave.release,
+            at: wave.at,
+            drip: wave.drip,
+        });
+        let mut windows: Vec<Window> = windows.collect();
+        windows.dedup();
+        for window in windows {
+            let id = window.id;
             let course = self.releases.course(id);
             if *course == Course::default() {
                 continue;
             }
-            if let Some(secret) = self.secret_of(office, id, &course) {
+            if window.drip > Millis(0)
+                && let Some(secret) = secret_of(&self.drip_rules(window), &course)
+            {
                 let moments = self.moments_of(office, id, &secret, day.plan());
                 day.drip(id, &moments);
             }
@@ -223,7 +280,7 @@ impl Engine {
                     continue;
                 }
                 let course = self.releases.course(plan.id);
-                if self.secret_of(index, plan.id, &course).is_some() {
+                if secret_of(&self.drip_rules((&plan).into()), &course).is_some() {
                     self.releases.end(plan.id);
                     continue;
                 }
@@ -245,7 +302,7 @@ impl Engine {
             (shard, moments)
         };
         let drips: Vec<_> = self.shards_of(plan).into_iter().map(of_day).collect();
-        let rules = self.drip_rules(plan);
+        let rules = self.drip_rules(plan.into());
         let fact = ReleaseFact::Announced { secret, rules };
         let told = Fact::Release {
             release: id,
