@@ -27,17 +27,17 @@ help:
 packages:
 	@have() { PATH="$$PATH:/usr/sbin" command -v "$$1" > /dev/null; }; \
 	if have redis-server && have redis-cli && have openssl && have setpriv && have python3 && have node \
-	    && have npm && have nginx && have chromium \
+	    && have npm && have nginx && have chromium && have aiosmtpd \
 	    && { have initdb || ls /usr/lib/postgresql/*/bin/initdb > /dev/null 2>&1; }; then exit 0; fi; \
 	if ! have apt-get; then \
-	    echo 'Install Redis, PostgreSQL, nginx, Chromium, OpenSSL, util-linux, Python and Node.js with npm:' >&2; \
+	    echo 'Install Redis, PostgreSQL, nginx, Chromium, aiosmtpd, OpenSSL, util-linux, Python and Node.js with npm:' >&2; \
 	    echo 'there is no apt-get to do it.' >&2; \
 	    exit 1; \
 	fi; \
 	if [ "$$(id -u)" = 0 ]; then root=; else root=sudo; fi; \
 	$$root apt-get update && $$root env DEBIAN_FRONTEND=noninteractive \
 	    apt-get install --yes --no-install-recommends \
-	    redis-server postgresql openssl util-linux python3 nginx-light chromium \
+	    redis-server postgresql openssl util-linux python3 python3-aiosmtpd nginx-light chromium \
 	    $$(have node || echo nodejs) $$(have npm || echo npm)
 
 # Release profile: what you see is what a city would run.

@@ -121,7 +121,7 @@ fn is_plain(text: &str, chars_max: usize) -> bool {
 
 /// Whether mail could be sent there: one `@`, a local part of ordinary characters, a domain name
 /// with a dot. Whether anybody reads it, only a mail can tell.
-fn is_email(email: &str) -> bool {
+pub(crate) fn is_email(email: &str) -> bool {
     let Some((local, domain)) = email.rsplit_once('@') else {
         return false;
     };

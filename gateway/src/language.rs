@@ -18,6 +18,17 @@ const MONTHS: [&str; 12] = [
     "Dezember",
 ];
 
+/// Monday first.
+const WEEKDAYS: [&str; 7] = [
+    "Montag",
+    "Dienstag",
+    "Mittwoch",
+    "Donnerstag",
+    "Freitag",
+    "Samstag",
+    "Sonntag",
+];
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Language {
     De,
@@ -79,6 +90,20 @@ impl Language {
         zoned.strftime(format).to_string()
     }
 
+    /// Weekday, date and time in words for people.
+    pub(crate) fn moment(self, zone: &TimeZone, at: UnixMillis) -> String {
+        let weekday = at.to_jiff().to_zoned(zone.clone()).weekday();
+        let (date, time) = (self.date(zone, at), self.time(zone, at));
+        match self {
+            Language::En => format!("{weekday:?}, {date}, {time}"),
+            Language::De | Language::DeLeicht => {
+                let place = usize::try_from(weekday.to_monday_zero_offset()).ok();
+                let weekday = place.and_then(|it| WEEKDAYS.get(it)).copied();
+                format!("{}, {date}, {time}", weekday.unwrap_or_default())
+            }
+        }
+    }
+
     /// With a mark between the thousands.
     pub(crate) fn number(self, number: u32) -> String {
         let mark = self.choose(".", ",");
@@ -124,6 +149,10 @@ mod tests {
         assert_eq!(words(Language::DeLeicht), de);
         let en = (text("24 December 2026"), text("06:30"), text("1,234,567"));
         assert_eq!(words(Language::En), en);
+        let moment = "Donnerstag, 24. Dezember 2026, 6:30 Uhr";
+        assert_eq!(Language::De.moment(&zone, at), moment);
+        let moment = "Thursday, 24 December 2026, 06:30";
+        assert_eq!(Language::En.moment(&zone, at), moment);
         let second = UnixMillis(at.0 + 1_000);
         assert_eq!(Language::De.time(&zone, second), "6:30:01 Uhr");
         assert_eq!(Language::En.number(999), "999");

@@ -26,6 +26,7 @@ pub mod middleware;
 mod needs;
 pub mod networks;
 mod passwords;
+mod post;
 mod problem;
 pub mod proof_of_work;
 pub mod rooms;

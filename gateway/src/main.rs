@@ -93,6 +93,18 @@ enum Command {
         #[arg(long, env = "MORGENRUH_DATA", default_value = "data")]
         data: PathBuf,
     },
+    /// Send a trial letter through the mail server of the configuration.
+    ///
+    /// It is like any other letter, so what keeps it from arriving keeps them all. Exit codes: 0
+    /// the server has taken it, 1 it has not, and why is said, 2 nothing was tried.
+    TestMail {
+        /// Folder of the city's configuration, which names the server.
+        #[arg(long, env = "MORGENRUH_CONFIG", default_value = "config/duesseldorf")]
+        config: PathBuf,
+        /// Whom to send it to.
+        #[arg(long, value_name = "ADDRESS")]
+        to: String,
+    },
     /// Re-check a data directory: each seat once, facts and tables agree, counts add up.
     ///
     /// Changes nothing; the service may be running.
@@ -210,6 +222,7 @@ fn main() -> ExitCode {
             commands::store::migrate_store(&config, &data, from)
         }
         Command::RestartLedger { config, data } => commands::store::restart_ledger(&config, &data),
+        Command::TestMail { config, to } => commands::test_mail::test_mail(&config, &to),
         Command::Verify { dir } => commands::verify::verify(&dir),
         Command::VerifyDraw {
             file,

@@ -7,6 +7,7 @@
 
 mod kinds;
 mod limits;
+mod post;
 mod production;
 mod room;
 mod service;
@@ -24,6 +25,7 @@ use morgenruh_production::redis::Durability;
 use production::durability_name;
 
 pub use limits::{Limits, Rate};
+pub use post::{Encryption, Mail, Webhooks};
 pub use production::{Postgres, Redis, Store};
 pub use room::Room;
 pub use service::{Availability, Holds, Kind, Ledger, Server};
@@ -34,24 +36,32 @@ pub const PREFIX: &str = "MORGENRUH_";
 pub const REDIS_PASSWORD: &str = "MORGENRUH_REDIS_PASSWORD";
 /// The password for PostgreSQL.
 pub const POSTGRES_PASSWORD: &str = "MORGENRUH_POSTGRES_PASSWORD";
+/// The password for the mail server.
+pub const MAIL_PASSWORD: &str = "MORGENRUH_MAIL_PASSWORD";
+/// The secrets that sign webhooks, with spaces between.
+pub const WEBHOOKS_SECRETS: &str = "MORGENRUH_WEBHOOKS_SECRETS";
 /// Variables of ours that are not keys of the configuration: the folders that the command line can
 /// also name, the level of the log, and secrets.
-pub const OTHER_VARIABLES: [&str; 5] = [
+pub const OTHER_VARIABLES: [&str; 7] = [
     "MORGENRUH_CONFIG",
     "MORGENRUH_DATA",
     "MORGENRUH_LOG",
     REDIS_PASSWORD,
     POSTGRES_PASSWORD,
+    MAIL_PASSWORD,
+    WEBHOOKS_SECRETS,
 ];
 /// The file in a city's folder.
 pub const SERVER_FILE: &str = "server.toml";
 
-const SECTIONS: [&str; 9] = [
+const SECTIONS: [&str; 11] = [
     "server",
     "limits",
     "holds",
     "availability",
     "room",
+    "mail",
+    "webhooks",
     "ledger",
     "redis",
     "postgres",
@@ -66,6 +76,8 @@ pub struct Settings {
     pub holds: Holds,
     pub availability: Availability,
     pub room: Room,
+    pub mail: Mail,
+    pub webhooks: Webhooks,
     pub ledger: Ledger,
     pub redis: Redis,
     pub postgres: Postgres,
@@ -110,6 +122,8 @@ impl Settings {
             holds,
             availability,
             room,
+            mail,
+            webhooks,
             ledger,
             redis,
             postgres,
@@ -122,6 +136,8 @@ impl Settings {
             ("holds", holds.keys()),
             ("availability", availability.keys()),
             ("room", room.keys()),
+            ("mail", mail.keys()),
+            ("webhooks", webhooks.keys()),
             ("ledger", ledger.keys()),
             ("redis", redis.keys()),
             ("postgres", postgres.keys()),
@@ -199,12 +215,20 @@ fn read(documents: [Option<&Document>; 3], report: &Report) -> Settings {
     let in_section = |name: &'static str| -> Vec<Section<'_>> {
         roots.iter().filter_map(|root| root.table(name)).collect()
     };
+    let server = finished(&in_section("server"), Server::read);
+    let has_public_url = server.public_url.is_some();
     let settings = Settings {
-        server: finished(&in_section("server"), Server::read),
+        server,
         limits: finished(&in_section("limits"), Limits::read),
         holds: finished(&in_section("holds"), Holds::read),
         availability: finished(&in_section("availability"), Availability::read),
         room: finished(&in_section("room"), Room::read),
+        mail: finished(&in_section("mail"), |layers| {
+            Mail::read(layers, has_public_url)
+        }),
+        webhooks: finished(&in_section("webhooks"), |layers| {
+            Webhooks::read(layers, has_public_url)
+        }),
         ledger: finished(&in_section("ledger"), Ledger::read),
         redis: finished(&in_section("redis"), Redis::read),
         postgres: finished(&in_section("postgres"), Postgres::read),
@@ -303,6 +327,24 @@ mod tests {
         settings.room.keys_file = Some(PathBuf::from("room keys"));
         settings.room.forward_auth_targets =
             vec!["https://a.example".to_owned(), "http://[::1]:1".to_owned()];
+        settings.mail = Mail {
+            address: Some("[::1]:465".to_owned()),
+            encryption: Encryption::Tls,
+            ca_file: Some(PathBuf::from("ca.pem")),
+            user: Some("termine".to_owned()),
+            password_file: Some(PathBuf::from("mail")),
+            from: Some("termine@example.org".to_owned()),
+            reply_to: Some("amt@example.org".to_owned()),
+            timeout_ms: 1_000,
+        };
+        settings.webhooks = Webhooks {
+            hosts: vec!["a.example".to_owned(), "b.example:8443".to_owned()],
+            secrets_file: Some(PathBuf::from("secrets")),
+            ca_file: None,
+            timeout_ms: 500,
+            internal_networks: "10.1.0.0/16".parse().unwrap(),
+            allow_http_to: vec!["::1".parse().unwrap()],
+        };
         settings.ledger.kind = Kind::Redis;
         settings.redis.user = Some("gateway".to_owned());
         settings.redis.durability = Durability::Relaxed;
@@ -370,6 +412,44 @@ mod tests {
                 "[room]\nforward_auth_targets = \"https://a.example, b.example\"\n",
                 "server.toml:2: room.forward_auth_targets: \"b.example\" is not like \
                  https://termine.example.org, with nothing behind the host and port",
+            ),
+            (
+                "[server]\npublic_url = \"https://a.example\"\n[mail]\naddress = \"mail:25\"\n",
+                "server.toml:4: mail.address: needs from, because letters have a sender",
+            ),
+            (
+                "[mail]\naddress = \"mail:25\"\nfrom = \"termine@example.org\"\n",
+                "server.toml:2: mail.address: needs public_url in [server], because what is sent \
+                 has links",
+            ),
+            (
+                "[mail]\nencryption = \"off\"\nuser = \"termine\"\n",
+                "server.toml:3: mail.user: has a password, which is not sent without encryption",
+            ),
+            (
+                "[mail]\nreply_to = \"a@b.de, x@y.de\"\n",
+                "server.toml:2: mail.reply_to: \"a@b.de, x@y.de\" is not an address like \
+                 termine@example.org",
+            ),
+            (
+                "[webhooks]\nhosts = \"a.example\"\n",
+                "server.toml:2: webhooks.hosts: needs public_url in [server], because what is \
+                 sent has links",
+            ),
+            (
+                "[webhooks]\nhosts = \"https://a.example\"\n",
+                "server.toml:2: webhooks.hosts: \"https://a.example\" is not the name of a host \
+                 like dienste.example.org, in small letters",
+            ),
+            (
+                "[webhooks]\nhosts = \"0x7f.1\"\n",
+                "server.toml:2: webhooks.hosts: \"0x7f.1\" is not the name of a host like \
+                 dienste.example.org, in small letters",
+            ),
+            (
+                "[webhooks]\nallow_http_to = \"10.0.0.1\"\n",
+                "server.toml:2: webhooks.allow_http_to: \"10.0.0.1\" is not an address of this \
+                 machine like 127.0.0.1",
             ),
             (
                 "[limits]\nexempt = \"10.0.0.0/8, anybody\"\n",

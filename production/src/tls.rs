@@ -33,42 +33,53 @@ pub enum TlsError {
 /// # Errors
 /// [`TlsError`] when there is no authority to trust.
 pub fn client(ca_file: Option<&Path>) -> Result<ClientConfig, TlsError> {
-    let authorities = match ca_file {
-        Some(file) => of_file(file)?,
-        None => of_system()?,
-    };
+    let mut store = RootCertStore::empty();
+    store.add_parsable_certificates(authorities(ca_file)?);
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .expect("ring knows the suites of both versions")
-        .with_root_certificates(authorities)
+        .with_root_certificates(store)
         .with_no_client_auth();
     Ok(config)
 }
 
-fn of_file(file: &Path) -> Result<RootCertStore, TlsError> {
+/// The authorities of a file in PEM, or those of the system, for whatever speaks TLS by itself.
+///
+/// # Errors
+/// [`TlsError`] when there is no authority to trust.
+pub fn authorities(ca_file: Option<&Path>) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    match ca_file {
+        Some(file) => of_file(file),
+        None => of_system(),
+    }
+}
+
+fn of_file(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let unreadable = |why: String| TlsError::Unreadable(file.to_owned(), why);
-    let mut authorities = RootCertStore::empty();
+    let mut found = Vec::new();
     let certificates = CertificateDer::pem_file_iter(file);
     for certificate in certificates.map_err(|error| unreadable(error.to_string()))? {
         let certificate = certificate.map_err(|error| unreadable(error.to_string()))?;
-        let added = authorities.add(certificate);
+        let added = RootCertStore::empty().add(certificate.clone());
         added.map_err(|error| unreadable(error.to_string()))?;
+        found.push(certificate);
     }
-    if authorities.is_empty() {
+    if found.is_empty() {
         return Err(unreadable("there is none".into()));
     }
-    Ok(authorities)
+    Ok(found)
 }
 
 /// Those of them that are well-formed: systems also keep some that nobody can use.
-fn of_system() -> Result<RootCertStore, TlsError> {
-    let mut authorities = RootCertStore::empty();
+fn of_system() -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let found = rustls_native_certs::load_native_certs();
-    authorities.add_parsable_certificates(found.certs);
-    if authorities.is_empty() {
+    let is_usable =
+        |certificate: &CertificateDer<'_>| RootCertStore::empty().add(certificate.clone()).is_ok();
+    let usable: Vec<_> = found.certs.into_iter().filter(is_usable).collect();
+    if usable.is_empty() {
         let error = found.errors.first().map(ToString::to_string);
         let why = error.unwrap_or_else(|| "there are none".into());
         return Err(TlsError::System(why));
     }
-    Ok(authorities)
+    Ok(usable)
 }

@@ -27,16 +27,19 @@ subjectAltName = IP:127.0.0.1, DNS:localhost
 
 /// Files in PEM.
 #[derive(Clone, Debug)]
-pub(crate) struct Certificates {
+pub struct Certificates {
     /// What a client has to trust.
-    pub(crate) authority: PathBuf,
-    pub(crate) certificate: PathBuf,
-    pub(crate) key: PathBuf,
+    pub authority: PathBuf,
+    pub certificate: PathBuf,
+    pub key: PathBuf,
 }
 
 impl Certificates {
     /// Those in `folder`, made when they are missing.
-    pub(crate) fn of(folder: &Path) -> Self {
+    ///
+    /// # Panics
+    /// When they cannot be made.
+    pub fn of(folder: &Path) -> Self {
         let files = Self {
             authority: folder.join("authority.crt"),
             certificate: folder.join("server.crt"),

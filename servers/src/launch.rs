@@ -28,7 +28,7 @@ pub(crate) trait Launch {
 
     /// The server in the foreground, made by [`crate::process::command`]; its output becomes the
     /// log.
-    fn command(&self) -> Command;
+    fn command(&self, ports: Ports) -> Command;
 
     /// Whether the process of this id, and no other server, answers on these ports.
     fn ready(&self, ports: Ports, id: u32) -> bool;
@@ -91,7 +91,7 @@ fn first_success<L: Launch>(
 fn start(server: &impl Launch, home: &Home, ports: Ports) -> Result<Process, Failure> {
     server.settle(ports);
     let log = home.log();
-    let mut command = server.command();
+    let mut command = server.command(ports);
     command.stdout(log.output()).stderr(log.output());
     let mut process =
         Process::start(command).map_err(|error: io::Error| Failure::Other(error.to_string()))?;
@@ -107,7 +107,9 @@ fn start(server: &impl Launch, home: &Home, ports: Ports) -> Result<Process, Fai
     }
     let lines = log.last_lines();
     match ended {
-        Some(_) if lines.contains("Address already in use") => Err(Failure::PortTaken),
+        Some(_) if lines.to_lowercase().contains("address already in use") => {
+            Err(Failure::PortTaken)
+        }
         Some(status) => Err(Failure::Other(format!("{status}\n{lines}"))),
         None => Err(Failure::Other(format!("not ready in time\n{lines}"))),
     }

@@ -217,6 +217,30 @@ pub(crate) fn someone_works_in(folder: &Path) -> bool {
     })
 }
 
+/// Whether this process listens on this port of some address.
+pub(crate) fn listens(id: u32, port: u16) -> bool {
+    let sockets = fs::read_to_string("/proc/net/tcp").expect("every Linux has it");
+    let port = format!(":{port:04X}");
+    let listening: Vec<String> = sockets
+        .lines()
+        .filter_map(|line| {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            // 0A is what listens; the tenth field is the socket's inode.
+            let ours = fields.get(1)?.ends_with(&port) && *fields.get(3)? == "0A";
+            ours.then(|| format!("socket:[{}]", fields.get(9).unwrap_or(&"")))
+        })
+        .collect();
+    let Ok(files) = fs::read_dir(format!("/proc/{id}/fd")) else {
+        return false;
+    };
+    files.flatten().any(|file| {
+        let target = fs::read_link(file.path()).unwrap_or_default();
+        listening
+            .iter()
+            .any(|socket| target.as_os_str() == socket.as_str())
+    })
+}
+
 fn children_of(parent: Pid) -> Vec<Pid> {
     let parent = parent.as_raw_nonzero().get();
     all()

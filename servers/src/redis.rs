@@ -245,7 +245,7 @@ impl Launch for Program {
         self.home.write("redis.conf", &text);
     }
 
-    fn command(&self) -> Command {
+    fn command(&self, _: Ports) -> Command {
         let mut command = process::command(&self.redis_server, None);
         command.arg(self.home.join("redis.conf"));
         command

@@ -27,7 +27,7 @@ impl Tables {
             let (given_up, taken) = match &placed.record.fact {
                 Fact::Booked(booked) => (None, Some(booked.confirmed.id)),
                 Fact::Cancelled { id, .. } => (Some(*id), None),
-                Fact::Moved { from, to } => (Some(*from), Some(to.id)),
+                Fact::Moved { from, to, .. } => (Some(*from), Some(to.id)),
                 _ => (None, None),
             };
             for unit in given_up.into_iter().flat_map(units) {

@@ -6,7 +6,7 @@ use jiff::civil::{Date, date};
 use jiff::tz::TimeZone;
 use morgenruh_engine::rules::catalogue::{
     Beacons, Catalogue, City, Counter, Department, Hours, Offer, Office, OfficeIndex, Opening,
-    RoomRule, Selector, Service, ServiceIndex, Status, Text, Wave, Weekdays,
+    RoomPolicy, RoomRule, Selector, Service, ServiceIndex, Status, Text, Wave, Weekdays,
 };
 use morgenruh_engine::rules::cells::CounterSet;
 use morgenruh_engine::rules::holidays::Land;
@@ -80,6 +80,7 @@ impl RoomTerms {
 
     fn rule(&self, offices: u16) -> RoomRule {
         RoomRule {
+            policy: RoomPolicy::Line,
             id: "abend".into(),
             number: 1,
             department: 0,

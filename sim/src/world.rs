@@ -114,6 +114,7 @@ fn service(options: &Options, disk: Disk, now: UnixMillis) -> Service {
         stretch_max: STRETCH_MAX,
         deadline_queue_max: options.deadlines_max,
         deadlines_max: options.deadlines_max,
+        ..Limits::default()
     };
     let catalogue = Arc::new(options.town.catalogue());
     let engine = Engine::new(catalogue, Arc::new(desk.clone()), limits, None, now);

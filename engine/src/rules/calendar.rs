@@ -44,6 +44,8 @@ pub struct DayPlan {
     pub call_centre: Cells,
     /// Cells held back for the desk in the hall; empty when there are none.
     pub walk_in: Cells,
+    /// Cells held back for wishes; empty when there are none.
+    pub agent: Cells,
     /// Public cells that stay sealed until an instant, earliest first; disjoint.
     pub waves: Vec<PlannedWave>,
     /// Whether any wave is for the passes of a waiting room.
@@ -81,6 +83,7 @@ impl DayPlan {
             Channel::Public => &self.public,
             Channel::CallCentre => &self.call_centre,
             Channel::WalkIn => &self.walk_in,
+            Channel::Agent => &self.agent,
         }
     }
 
@@ -100,9 +103,8 @@ impl DayPlan {
 
     /// Whether any counter is open at any time.
     pub fn is_open(&self) -> bool {
-        [&self.public, &self.call_centre, &self.walk_in]
-            .into_iter()
-            .any(|cells| cells.iter().any(|set| !set.is_empty()))
+        let has_cells = |channel: Channel| self.of(channel).iter().any(|set| !set.is_empty());
+        Channel::EACH.into_iter().any(has_cells)
     }
 }
 
@@ -149,11 +151,13 @@ pub fn plan(catalogue: &Catalogue, office: &Office, date: Date) -> DayPlan {
     let mut public = open;
     let mut call_centre = no_cells(frame.units());
     let mut walk_in = no_cells(frame.units());
+    let mut agent = no_cells(frame.units());
     for quota in &office.quotas {
         let held_back = match quota.channel {
             Channel::Public => continue,
             Channel::CallCentre => &mut call_centre,
             Channel::WalkIn => &mut walk_in,
+            Channel::Agent => &mut agent,
         };
         frame.paint(&quota.when, |unit, counters| {
             let cells = public[unit].and(counters);
@@ -206,6 +210,7 @@ pub fn plan(catalogue: &Catalogue, office: &Office, date: Date) -> DayPlan {
         guarded: waves.iter().any(|wave| wave.guard.is_some()),
         call_centre: none_if_empty(call_centre),
         walk_in: none_if_empty(walk_in),
+        agent: none_if_empty(agent),
         waves,
         notice: Millis::from_minutes(office.notice_minutes),
         useful_units: useful_units(office),

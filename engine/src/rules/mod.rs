@@ -8,6 +8,7 @@ pub mod fit;
 pub mod holidays;
 pub mod ids;
 pub mod need;
+pub mod person;
 pub mod pieces;
 pub mod record;
 pub mod release;

@@ -3,6 +3,7 @@
 //! Every fact that makes or ends a booking is complete in itself: it can be understood without
 //! the facts of the hold that came before it, so a lost hold never damages a booking.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::catalogue::Channel;
@@ -13,6 +14,8 @@ use super::release::fact::ReleaseFact;
 use super::room::fact::RoomFact;
 use super::room::{RoomId, TicketId};
 use super::time::UnixMillis;
+use super::wish::WishId;
+use super::wish::fact::WishFact;
 
 /// Place of a fact in the ledger, counted from 1 without gaps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -61,6 +64,13 @@ pub enum Fact {
     Moved {
         from: ReservationId,
         to: Box<Confirmed>,
+        /// The wish for an earlier seat that is fulfilled with it.
+        wish: Option<WishId>,
+    },
+    /// A seat that was given back is for wishes alone until then.
+    Rested {
+        id: ReservationId,
+        until: UnixMillis,
     },
     /// Something happened in a waiting room.
     Room {
@@ -71,6 +81,11 @@ pub enum Fact {
     Release {
         release: ReleaseId,
         fact: Box<ReleaseFact>,
+    },
+    /// Something happened to a wish.
+    Wish {
+        wish: WishId,
+        fact: Box<WishFact>,
     },
 }
 
@@ -110,6 +125,8 @@ pub struct Booked {
     pub ticket: Option<TicketId>,
     /// Of the person, under the key of the ticket's room; empty without a ticket.
     pub identities: Vec<Digest>,
+    /// The wish that is fulfilled with it.
+    pub wish: Option<WishId>,
 }
 
 impl Booked {
@@ -122,6 +139,22 @@ impl Booked {
             identities: self.identities.clone(),
         };
         Some((room, fact))
+    }
+}
+
+impl Fact {
+    /// What a booking or a move means for the wish that it fulfils, and what a fact says of a wish.
+    pub fn of_wish(&self) -> Option<(WishId, Cow<'_, WishFact>)> {
+        let booked = |booking, seat| Cow::Owned(WishFact::Booked { booking, seat });
+        match self {
+            Fact::Wish { wish, fact } => Some((*wish, Cow::Borrowed(fact.as_ref()))),
+            Fact::Booked(it) => {
+                let seat = it.confirmed.id;
+                Some((it.wish?, booked(it.confirmed.contract.origin, seat)))
+            }
+            Fact::Moved { to, wish, .. } => Some(((*wish)?, booked(to.contract.origin, to.id))),
+            _ => None,
+        }
     }
 }
 
@@ -148,6 +181,7 @@ impl Fact {
             Fact::Booked(_) | Fact::Cancelled { .. } | Fact::Moved { .. } => true,
             Fact::Room { fact, .. } => fact.is_strict(),
             Fact::Release { .. } => true,
+            Fact::Wish { fact, .. } => fact.is_strict(),
             _ => false,
         }
     }
@@ -161,10 +195,11 @@ impl Fact {
             | Fact::Stretched { id, .. }
             | Fact::Released { id }
             | Fact::Expired { id }
+            | Fact::Rested { id, .. }
             | Fact::Cancelled { id, .. } => *id,
             Fact::Booked(booked) => booked.confirmed.id,
             Fact::Moved { from, .. } => *from,
-            Fact::Room { .. } | Fact::Release { .. } => return None,
+            Fact::Room { .. } | Fact::Wish { .. } | Fact::Release { .. } => return None,
         })
     }
 
@@ -179,8 +214,10 @@ impl Fact {
             Fact::Booked(_) => "booked",
             Fact::Cancelled { .. } => "cancelled",
             Fact::Moved { .. } => "moved",
+            Fact::Rested { .. } => "rested",
             Fact::Room { .. } => "room",
             Fact::Release { .. } => "release",
+            Fact::Wish { .. } => "wish",
         }
     }
 }

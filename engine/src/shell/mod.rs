@@ -17,3 +17,4 @@ pub mod stored;
 mod sync;
 pub mod verify;
 pub mod vital;
+pub mod wishes;

@@ -17,6 +17,8 @@ use crate::rules::release::fact::ReleaseFact;
 use crate::rules::room::fact::RoomFact;
 use crate::rules::room::{RoomId, TicketId};
 use crate::rules::time::UnixMillis;
+use crate::rules::wish::WishId;
+use crate::rules::wish::fact::WishFact;
 
 /// Why a line is not a record: the field, or what the JSON reader says.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -68,6 +70,10 @@ struct Line<'a> {
     release: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     decision: Option<Cow<'a, ReleaseFact>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    wish: Option<WishId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    of_wish: Option<Cow<'a, WishFact>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -189,6 +195,7 @@ pub fn append(text: &mut Vec<u8>, at: UnixMillis, fact: &Fact) {
             line.person = Some(Visitor::of(&booked.person));
             line.ticket = booked.ticket.map(TicketLine::of);
             line.identities = booked.identities.iter().copied().map(hex).collect();
+            line.wish = booked.wish;
         }
         Fact::Cancelled {
             origin, sequence, ..
@@ -196,9 +203,15 @@ pub fn append(text: &mut Vec<u8>, at: UnixMillis, fact: &Fact) {
             line.origin = Some(id_text(*origin));
             line.sequence = Some(*sequence);
         }
-        Fact::Moved { to, .. } => {
+        Fact::Moved { to, wish, .. } => {
             line.confirmed(to);
             line.successor = Some(id_text(to.id));
+            line.wish = *wish;
+        }
+        Fact::Rested { until, .. } => line.deadline = Some(until.0),
+        Fact::Wish { wish, fact } => {
+            line.wish = Some(*wish);
+            line.of_wish = Some(Cow::Borrowed(fact));
         }
         Fact::Room { room, fact } => {
             line.room = Some(room.to_bits());
@@ -236,6 +249,14 @@ pub fn read(line: &[u8]) -> Result<Record, Unreadable> {
         };
         return Ok(Record { at, fact });
     }
+    if line.fact == "wish" {
+        let fact = line.of_wish.ok_or_else(|| missing("of_wish"))?.into_owned();
+        let fact = Fact::Wish {
+            wish: line.wish.ok_or_else(|| missing("wish"))?,
+            fact: Box::new(fact),
+        };
+        return Ok(Record { at, fact });
+    }
     let id = id("id", line.id.as_ref())?;
     let fact = match line.fact.as_ref() {
         "held" => Fact::Held {
@@ -264,6 +285,7 @@ pub fn read(line: &[u8]) -> Result<Record, Unreadable> {
                 .map(|text| digest("identities", Some(text)))
                 .collect::<Result<_, _>>()?,
             ticket: line.ticket.map(TicketLine::into_ticket),
+            wish: line.wish,
             idempotency_key: line
                 .idempotency_key
                 .as_ref()
@@ -279,6 +301,11 @@ pub fn read(line: &[u8]) -> Result<Record, Unreadable> {
         "moved" => Fact::Moved {
             from: id,
             to: Box::new(line.read_confirmed(self::id("successor", line.successor.as_ref())?)?),
+            wish: line.wish,
+        },
+        "rested" => Fact::Rested {
+            id,
+            until: line.deadline()?,
         },
         other => return Err(Unreadable(format!("fact {other:?}"))),
     };
@@ -401,7 +428,12 @@ fn id(field: &str, text: Option<&Text>) -> Result<ReservationId, Unreadable> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rules::ids::Secret;
     use crate::rules::room::draw::DrawSecret;
+    use crate::rules::time::DayNumber;
+    use crate::rules::wish::fact::{Contact, Notify, WishEnding};
+    use crate::rules::wish::windows::Windows;
+    use crate::rules::wish::{Instead, Place, Wish};
 
     fn digest(byte: u8) -> Digest {
         Digest([byte; 16])
@@ -460,6 +492,7 @@ mod tests {
                 idempotency_key: Some(digest(5)),
                 ticket: None,
                 identities: Vec::new(),
+                wish: None,
             })),
             Fact::Booked(Box::new(Booked {
                 confirmed: confirmed.clone(),
@@ -471,6 +504,7 @@ mod tests {
                 idempotency_key: None,
                 ticket: Some(ticket),
                 identities: vec![digest(6), digest(7)],
+                wish: Some(WishId(3)),
             })),
             Fact::Cancelled {
                 id: id(2),
@@ -479,7 +513,52 @@ mod tests {
             },
             Fact::Moved {
                 from: id(1),
+                to: Box::new(confirmed.clone()),
+                wish: None,
+            },
+            Fact::Moved {
+                from: id(1),
                 to: Box::new(confirmed),
+                wish: Some(WishId(u64::MAX)),
+            },
+            Fact::Rested {
+                id: id(1),
+                until: deadline,
+            },
+            Fact::Wish {
+                wish: WishId(8),
+                fact: Box::new(WishFact::Laid {
+                    place: Place {
+                        since: 7,
+                        position: 9,
+                    },
+                    wish: Wish {
+                        services,
+                        offices: vec![1, 65_535],
+                        windows: Windows::NEVER.with(0, 8, 12),
+                        from: DayNumber(9_900),
+                        until: DayNumber(9_930),
+                        notice_minutes: 60,
+                        auto_accept: true,
+                        instead_of: Some(Instead { booking: id(4) }),
+                    },
+                    ticket: Some(ticket),
+                    contact: Some(Box::new(Contact {
+                        name: "Zoë \"Z\" Müller".into(),
+                        email: "zoe@example.org".into(),
+                        phone: None,
+                        answers: BTreeMap::new(),
+                        language: "de-leicht".into(),
+                        notify: Notify::Webhook("https://example.org/hook".into()),
+                        secret: Secret([7; 16]),
+                    })),
+                }),
+            },
+            Fact::Wish {
+                wish: WishId(8),
+                fact: Box::new(WishFact::Ended {
+                    how: WishEnding::Outdated,
+                }),
             },
             Fact::Held {
                 id: id(1),

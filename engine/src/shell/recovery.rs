@@ -42,6 +42,12 @@ impl Engine {
     pub fn recover(&self, now: UnixMillis, stored: Stored) -> Result<Recovered, RecoveryError> {
         let mut recovered = Recovered::default();
         self.recover_releases(&stored.release_facts);
+        let of_wishes = Stored {
+            wish_facts: stored.wish_facts,
+            last_wish: stored.last_wish,
+            rests: stored.rests,
+            ..Stored::default()
+        };
         let offices: Vec<u16> = stored
             .bookings
             .iter()
@@ -96,6 +102,7 @@ impl Engine {
                 recovered.holds += 1;
             }
         }
+        self.recover_wishes(now, &of_wishes);
         Ok(recovered)
     }
 

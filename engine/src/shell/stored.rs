@@ -10,9 +10,14 @@ use crate::rules::release::fact::ReleaseRecord;
 use crate::rules::room::RoomId;
 use crate::rules::room::fact::{RoomFact, RoomRecord};
 use crate::rules::time::{Millis, UnixMillis};
+use crate::rules::wish::WishId;
+use crate::rules::wish::fact::WishRecord;
 
 /// No hold lives longer: two hours, once extended, and four hours stretched by an outage.
 pub const HOLD_LIFE_MAX: Millis = Millis::from_minutes(8 * 60);
+
+/// No seat that was given back rests longer.
+pub const REST_MAX: Millis = Millis::from_minutes(24 * 60);
 
 /// Days after its release for which a ledger gives back what proves a room's draw.
 pub const ROOM_PROOF_DAYS: i64 = 31;
@@ -35,6 +40,12 @@ pub struct Stored {
     pub room_facts: Vec<RoomRecord>,
     /// Of releases of the last [`RELEASE_KEPT_DAYS`], oldest first.
     pub release_facts: Vec<ReleaseRecord>,
+    /// Of wishes that are not forgotten, oldest first.
+    pub wish_facts: Vec<WishRecord>,
+    /// The highest number that a wish has had.
+    pub last_wish: WishId,
+    /// Seats that were given back, and until when they are for wishes alone; later ones count.
+    pub rests: Vec<(ReservationId, UnixMillis)>,
 }
 
 /// A booking request that was answered, so that its repetition is recognised.
@@ -92,7 +103,7 @@ impl HoldFact {
                     extended: matches!(fact, Fact::Extended { .. }),
                 }
             }
-            Fact::Moved { from, to } => HoldFact::Ended(*from, Some(to.id)),
+            Fact::Moved { from, to, .. } => HoldFact::Ended(*from, Some(to.id)),
             ended => HoldFact::Ended(ended.reservation()?, None),
         })
     }
@@ -109,6 +120,12 @@ pub struct Remembered {
     /// As in [`Stored`].
     pub room_facts: Vec<RoomRecord>,
     pub release_facts: Vec<ReleaseRecord>,
+    /// As in [`Stored`].
+    pub wish_facts: Vec<WishRecord>,
+    /// As in [`Stored`].
+    pub last_wish: WishId,
+    /// As in [`Stored`].
+    pub rests: Vec<(ReservationId, UnixMillis)>,
     /// Where each booking is, by its id for life; made when the first fact needs it.
     places: HashMap<ReservationId, usize>,
 }
@@ -126,6 +143,7 @@ impl Remembered {
             self.hold_facts.extend(hold_fact);
             self.follow_room(record.at, fact);
             self.release_facts.extend(release_record(record.at, fact));
+            self.follow_wish(record.at, fact);
             if let Fact::Booked(booked) = fact {
                 let origin = booked.confirmed.contract.origin;
                 self.places.insert(origin, self.bookings.len());
@@ -149,6 +167,17 @@ impl Remembered {
         self.room_facts.extend(record);
     }
 
+    fn follow_wish(&mut self, at: UnixMillis, fact: &Fact) {
+        if let Fact::Rested { id, until } = fact {
+            self.rests.push((*id, *until));
+        }
+        if let Some((wish, fact)) = fact.of_wish() {
+            self.last_wish = self.last_wish.max(wish);
+            let fact = fact.into_owned();
+            self.wish_facts.push(WishRecord { at, wish, fact });
+        }
+    }
+
     /// What there is to recover at this time.
     pub fn into_stored(mut self, now: UnixMillis) -> Stored {
         forget_ended(&mut self.room_facts);
@@ -163,6 +192,9 @@ impl Remembered {
             idempotency_keys,
             room_facts: self.room_facts,
             release_facts: self.release_facts,
+            wish_facts: self.wish_facts,
+            last_wish: self.last_wish,
+            rests: self.rests,
         }
     }
 }

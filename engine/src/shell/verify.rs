@@ -186,7 +186,7 @@ impl Check {
                     expected = position;
                 }
                 let fact = row.get_ref(1)?.as_str()?;
-                if matches!(fact, "room" | "release") {
+                if matches!(fact, "room" | "wish" | "release") {
                     continue;
                 }
                 let id = ReservationId::from_bytes(row.get(2)?);
@@ -231,7 +231,7 @@ impl Check {
                     findings.0 = findings.0.saturating_sub(1);
                     findings.1 += 1;
                 }
-                Ok(Fact::Moved { from, to }) => history.moved(from, Some(to.id)),
+                Ok(Fact::Moved { from, to, .. }) => history.moved(from, Some(to.id)),
                 Ok(_) => {}
                 Err(error) => {
                     let error = format!("fact {facts} is {error}");

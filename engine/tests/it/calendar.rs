@@ -199,7 +199,7 @@ prop_compose! {
     fn city()(
         opening in prop::collection::vec(opening(), 1..4),
         closures in prop::collection::vec((selector(), some_day(), 0i64..200), 0..3),
-        quotas in prop::collection::vec((selector(), 0usize..3), 0..3),
+        quotas in prop::collection::vec((selector(), 0usize..4), 0..3),
         waves in prop::collection::vec((selector(), schedule(), 4u16..24), 0..3),
         zone in prop_oneof![3 => Just("Europe/Berlin"), 1 => Just("Atlantic/Azores")],
     ) -> Catalogue {

@@ -459,8 +459,8 @@ fn what_is_said_about_one_more_rule() {
         (
             "[[quota]]\nchannel = \"callcentre\"\nfrom = \"09:00\"\nto = \"09:01\"\n",
             &[
-                "amt/rathaus.toml:15: quota[1].channel: \"callcentre\" is none of call-centre, \
-             walk-in; did you mean \"call-centre\"?",
+                "amt/rathaus.toml:15: quota[1].channel: \"callcentre\" is none of agent, \
+             call-centre, walk-in; did you mean \"call-centre\"?",
                 "amt/rathaus.toml:17: quota[1].to: 09:01 is not on the 5-minute grid of rathaus",
             ],
         ),

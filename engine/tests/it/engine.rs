@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::civil::date;
 use morgenruh_engine::rules::catalogue::{
-    Channel, Hours, Office, OfficeIndex, Quota, RoomRule, Selector, Wave, Weekdays,
+    Channel, Hours, Office, OfficeIndex, Quota, RoomPolicy, RoomRule, Selector, Wave, Weekdays,
 };
 use morgenruh_engine::rules::cells::CounterSet;
 use morgenruh_engine::rules::day::{
@@ -554,6 +554,7 @@ fn a_demo_has_the_waiting_room_of_its_day() {
         ..office
     }]);
     town.rooms.push(RoomRule {
+        policy: RoomPolicy::Line,
         id: "rathaus".into(),
         number: 1,
         department: 0,

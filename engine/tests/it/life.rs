@@ -77,7 +77,7 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         prop::bool::weighted(0.03),
         1u8..5,
         1u64..8,
-        0usize..3,
+        0usize..4,
         1i64..40,
     );
     prop_oneof![
@@ -110,6 +110,7 @@ pub(crate) fn rules() -> impl Strategy<Value = Rules> {
         1 => open(Channel::Public, Some(1)),
         2 => open(Channel::CallCentre, None),
         1 => open(Channel::WalkIn, None),
+        1 => open(Channel::Agent, None),
     ];
     // Runs of equal cells, so that longer visits find room.
     let row = prop::collection::vec((cell, 1usize..9), UNITS).prop_map(|runs| {
@@ -169,6 +170,7 @@ pub(crate) fn plan(rules: &Rules) -> DayPlan {
         public: cells(&|cell| cell.channel == Channel::Public),
         call_centre: cells(&|cell| cell.channel == Channel::CallCentre),
         walk_in: cells(&|cell| cell.channel == Channel::WalkIn),
+        agent: cells(&|cell| cell.channel == Channel::Agent),
         waves,
         notice: rules.notice,
         useful_units: rules.useful_units,

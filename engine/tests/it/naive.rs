@@ -227,7 +227,7 @@ impl Naive {
     }
 
     pub(crate) fn notice(&self, channel: Channel) -> Millis {
-        if channel == Channel::Public {
+        if matches!(channel, Channel::Public | Channel::Agent) {
             self.rules.notice
         } else {
             Millis(0)

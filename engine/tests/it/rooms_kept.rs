@@ -80,6 +80,7 @@ fn visit(seq: u32) -> [Fact; 2] {
         idempotency_key: None,
         ticket,
         identities: vec![Digest([0xab; 16]), Digest([0xcd; 16])],
+        wish: None,
     }));
     [held, booked]
 }

@@ -165,6 +165,15 @@ impl Hall {
             stretch_max: Millis::from_minutes(60),
             ..Limits::default()
         };
+        Hall::within(catalogue, ledger, limits, now)
+    }
+
+    pub(crate) fn within(
+        catalogue: Catalogue,
+        ledger: Arc<dyn Ledger>,
+        limits: Limits,
+        now: UnixMillis,
+    ) -> Hall {
         let engine = Engine::new(Arc::new(catalogue), ledger, limits, None, now);
         // Not from 0 again after a restart, since ids and secrets are made from it.
         Hall {

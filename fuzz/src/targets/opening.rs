@@ -86,9 +86,10 @@ fn assert_plan(plan: &DayPlan, office: &Office) {
         cells.get(usize::from(unit)).copied().unwrap_or_default()
     };
     for unit in 0..plan.units {
-        let [public, call_centre, walk_in] = Channel::EACH.map(|channel| at(channel, unit));
-        let all = public.or(call_centre).or(walk_in);
-        let apart = public.len() + call_centre.len() + walk_in.len();
+        let each = Channel::EACH.map(|channel| at(channel, unit));
+        let [public, ..] = each;
+        let all = each.into_iter().fold(CounterSet::EMPTY, CounterSet::or);
+        let apart: u8 = each.into_iter().map(CounterSet::len).sum();
         assert_eq!(apart, all.len(), "a cell is of one channel");
         assert!(
             all.without(everybody).is_empty(),

@@ -7,5 +7,6 @@ pub mod import;
 pub mod keys;
 pub mod serve;
 pub mod store;
+pub mod test_mail;
 pub mod verify;
 pub mod verify_draw;

@@ -9,7 +9,7 @@ use data_encoding::HEXLOWER;
 use morgenruh_engine::rules::release::drip;
 use morgenruh_engine::rules::release::proof::DripProof;
 use morgenruh_engine::rules::room::draw::Line;
-use morgenruh_engine::rules::room::proof::{Proof, Receipt, Step};
+use morgenruh_engine::rules::room::proof::{Allotted, Proof, Receipt, Step};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -129,7 +129,8 @@ fn report(
     out: &mut impl Write,
 ) -> io::Result<bool> {
     writeln!(out, "room {:?}, {} tickets", proof.room, proof.tickets)?;
-    for step in Step::ALL {
+    let is_told = |step: &Step| *step != Step::Outcome || proof.outcome.is_some();
+    for step in Step::ALL.into_iter().filter(is_told) {
         let (name, found) = told(step, proof);
         if let Err(fault) = step.check(proof) {
             writeln!(out, "FAILS  {name}: {fault}")?;
@@ -154,7 +155,12 @@ fn report(
         .chain(receipt.filter(|seq| Some(*seq) != ticket))
     {
         match line.position_of(seq) {
-            Some(position) => writeln!(out, "ticket {seq} has place {position} of {}", line.len())?,
+            Some(position) => {
+                writeln!(out, "ticket {seq} has place {position} of {}", line.len())?;
+                if let Some(outcome) = &proof.outcome {
+                    write_seat(position, outcome, out)?;
+                }
+            }
             None => writeln!(
                 out,
                 "ticket {seq} was not drawn: it comes behind all who were"
@@ -163,6 +169,20 @@ fn report(
     }
     writeln!(out, "the draw holds")?;
     Ok(true)
+}
+
+/// What a place got, and which seats went to places behind it: only whoever has it knows whether
+/// one of them would have fitted.
+fn write_seat(position: u32, outcome: &[Allotted], out: &mut impl Write) -> io::Result<()> {
+    if let Some(seat) = outcome.iter().find(|it| it.position == position) {
+        return writeln!(out, "place {position} got {}", seat.words());
+    }
+    let behind = outcome.iter().filter(|it| it.position > position);
+    writeln!(out, "place {position} got no seat; behind it went")?;
+    for seat in behind {
+        writeln!(out, "  place {}: {}", seat.position, seat.words())?;
+    }
+    Ok(())
 }
 
 /// What a step is called, and what it found if it holds.
@@ -188,6 +208,10 @@ fn told(step: Step, proof: &Proof) -> (&'static str, String) {
             );
             let seed = hex(&proof.seed);
             ("seed", format!("secret, root and {beacon} give {seed}"))
+        }
+        Step::Outcome => {
+            let seats = proof.outcome.as_ref().map_or(0, Vec::len);
+            ("outcome", format!("{seats} seats went to one place each"))
         }
     }
 }

@@ -61,6 +61,7 @@ pub(crate) async fn create(
         Channel::Public => "holds",
         Channel::CallCentre => "holds of the call centre",
         Channel::WalkIn => "holds of the desk",
+        Channel::Agent => "offers",
     };
     let key = match app.idempotency.begin(now, &headers, route, request)? {
         Turn::Work(key) => key,

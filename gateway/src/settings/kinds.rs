@@ -1,11 +1,12 @@
 //! Kinds of values that only settings have, and shorthands for the others.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use morgenruh_engine::rules::catalogue::reader::kinds::{self, Read};
 use morgenruh_engine::rules::catalogue::reader::{Entry, Fault, Layers, Lookup};
 
+use crate::contact::is_email;
 use crate::networks::{Networks, NetworksError};
 
 /// Longest path, in characters.
@@ -18,6 +19,10 @@ const ENDPOINT_CHARS_MAX: usize = 260;
 const ORIGIN_CHARS_MAX: usize = 270;
 /// Longest list of them, in characters.
 const ORIGINS_CHARS_MAX: usize = 4096;
+/// Longest e-mail address, in characters.
+const EMAIL_CHARS_MAX: usize = 254;
+/// Longest list of hosts or addresses, in characters.
+const HOSTS_CHARS_MAX: usize = 4096;
 
 pub(super) fn number<T>(layers: &Layers<'_, '_>, key: &'static str, min: u32, max: u32) -> T
 where
@@ -111,6 +116,66 @@ pub(super) fn endpoint(entry: &Entry) -> Read<String> {
     Err(vec![Fault::new(
         "is not a host and port like db.example.org:5432",
     )])
+}
+
+/// The same; None when it is empty.
+pub(super) fn optional_endpoint(entry: &Entry) -> Read<Option<String>> {
+    match kinds::text(0..=ENDPOINT_CHARS_MAX)(entry)?.as_str() {
+        "" => Ok(None),
+        _ => endpoint(entry).map(Some),
+    }
+}
+
+/// Where letters come from or are answered to, in ASCII; None when it is empty.
+pub(super) fn email(entry: &Entry) -> Read<Option<String>> {
+    let text = kinds::text(0..=EMAIL_CHARS_MAX)(entry)?;
+    if text.is_empty() {
+        return Ok(None);
+    }
+    if text.is_ascii() && is_email(&text) {
+        return Ok(Some(text));
+    }
+    Err(vec![Fault::new(format!(
+        "{text:?} is not an address like termine@example.org"
+    ))])
+}
+
+/// Names of hosts with commas between, each as a browser would write it, and with a port if it is
+/// not 443; empty: none.
+pub(super) fn hosts(entry: &Entry) -> Read<Vec<String>> {
+    listed(entry, |host| {
+        let (name, port) = match host.split_once(':') {
+            Some((name, port)) => (name, port.parse::<u16>().is_ok_and(|port| port > 0)),
+            None => (host, true),
+        };
+        let is_name = matches!(
+            url::Host::parse(name),
+            Ok(url::Host::Domain(domain)) if domain == name
+        );
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-.:".contains(&byte);
+        let is_host = is_name && port && !name.ends_with('.') && host.bytes().all(plain);
+        is_host.then(|| host.to_owned()).ok_or_else(|| {
+            format!("{host:?} is not the name of a host like dienste.example.org, in small letters")
+        })
+    })
+}
+
+/// Addresses of this machine with commas between; empty: none.
+pub(super) fn loopbacks(entry: &Entry) -> Read<Vec<IpAddr>> {
+    listed(entry, |text| {
+        let address = text.parse::<IpAddr>().ok();
+        let address = address.filter(IpAddr::is_loopback);
+        address.ok_or_else(|| format!("{text:?} is not an address of this machine like 127.0.0.1"))
+    })
+}
+
+fn listed<T>(entry: &Entry, read: impl Fn(&str) -> Result<T, String>) -> Read<Vec<T>> {
+    let text = kinds::text(0..=HOSTS_CHARS_MAX)(entry)?;
+    let parts = text.split(',').map(str::trim);
+    let values = parts.filter(|part| !part.is_empty()).map(read);
+    values
+        .collect::<Result<_, _>>()
+        .map_err(|reason| vec![Fault::new(reason)])
 }
 
 fn is_endpoint(text: &str) -> bool {

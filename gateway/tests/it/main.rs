@@ -28,6 +28,7 @@ mod releases;
 mod restart;
 mod rooms;
 mod support;
+mod test_mail;
 mod tidy;
 mod town;
 mod visitor;

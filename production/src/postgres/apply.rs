@@ -171,9 +171,14 @@ impl FactRow {
                 deadline: Some(*deadline),
                 ..none
             },
+            Fact::Rested { until, .. } => FactRow {
+                deadline: Some(*until),
+                ..none
+            },
             Fact::Released { .. }
             | Fact::Expired { .. }
             | Fact::Room { .. }
+            | Fact::Wish { .. }
             | Fact::Release { .. } => none,
             Fact::Booked(booked) => FactRow::confirmed(&booked.confirmed),
             Fact::Cancelled { origin, .. } => FactRow {

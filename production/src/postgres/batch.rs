@@ -75,7 +75,7 @@ pub(super) fn collapse(records: &[Placed]) -> Result<Vec<Change<'_>>, Fault> {
     for Placed { position, record } in records {
         let (origin, found) = match &record.fact {
             Fact::Booked(booked) => (booked.confirmed.contract.origin, booked.confirmed.id),
-            Fact::Moved { from, to } => (to.contract.origin, *from),
+            Fact::Moved { from, to, .. } => (to.contract.origin, *from),
             Fact::Cancelled { id, origin, .. } => (*origin, *id),
             _ => continue,
         };

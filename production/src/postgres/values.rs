@@ -19,10 +19,11 @@ pub(super) fn position(number: i64) -> Position {
     Position(u64::try_from(number).unwrap_or(0))
 }
 
-const CHANNELS: [(Channel, &str); 3] = [
+const CHANNELS: [(Channel, &str); 4] = [
     (Channel::Public, "public"),
     (Channel::CallCentre, "call-centre"),
     (Channel::WalkIn, "walk-in"),
+    (Channel::Agent, "agent"),
 ];
 
 pub(super) fn channel_name(channel: Channel) -> &'static str {
@@ -30,6 +31,7 @@ pub(super) fn channel_name(channel: Channel) -> &'static str {
         Channel::Public => CHANNELS[0].1,
         Channel::CallCentre => CHANNELS[1].1,
         Channel::WalkIn => CHANNELS[2].1,
+        Channel::Agent => CHANNELS[3].1,
     }
 }
 

@@ -104,6 +104,7 @@ fn visit(seq: u32) -> [Fact; 2] {
         idempotency_key: Some(digest("a request")),
         ticket,
         identities: vec![Digest([0xab; 16]), Digest([0xcd; 16])],
+        wish: None,
     }));
     [held, booked]
 }

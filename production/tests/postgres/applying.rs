@@ -43,6 +43,7 @@ fn moved(of: &Fact, to: &Fact) -> Fact {
     Fact::Moved {
         from: from.id,
         to: Box::new(confirmed),
+        wish: None,
     }
 }
 

@@ -283,6 +283,7 @@ impl History {
             idempotency_key: self.random.bool().then(|| self.digest()),
             ticket: hold.ticket,
             identities,
+            wish: None,
         }))
     }
 
@@ -312,6 +313,7 @@ impl History {
         Some(Fact::Moved {
             from,
             to: Box::new(self.bookings[place].clone()),
+            wish: None,
         })
     }
 

@@ -223,6 +223,7 @@ fn a_great_batch_is_written_in_pieces() {
         idempotency_key: None,
         ticket: None,
         identities: Vec::new(),
+        wish: None,
     }));
     let records: Vec<Kept<'_>> = (1..=1_000)
         .map(|position| Kept {
@@ -255,6 +256,7 @@ fn moved() -> Fact {
             secret: digest,
             contract,
         }),
+        wish: None,
     }
 }
 

@@ -256,7 +256,7 @@ impl Launch for Program {
         self.home.write(SETTINGS_FILE, &text);
     }
 
-    fn command(&self) -> Command {
+    fn command(&self, _: Ports) -> Command {
         let mut command = self.cluster.command("postgres");
         command.arg("-D").arg(&self.cluster.data);
         let settings = self.home.join(SETTINGS_FILE);

@@ -143,7 +143,12 @@ fn hear(seats: &mut BTreeMap<ReservationId, Taken>, at: UnixMillis, fact: &Fact)
             );
             seats.remove(&id);
         }
-        Fact::Cancelled { .. } | Fact::Moved { .. } | Fact::Room { .. } | Fact::Release { .. } => {
+        Fact::Cancelled { .. }
+        | Fact::Moved { .. }
+        | Fact::Rested { .. }
+        | Fact::Room { .. }
+        | Fact::Wish { .. }
+        | Fact::Release { .. } => {
             unreachable!("nobody does that here")
         }
     }

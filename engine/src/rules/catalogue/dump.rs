@@ -8,8 +8,8 @@ use jiff::civil::Date;
 
 use super::reader::kinds::weekday_names;
 use super::{
-    Catalogue, Channel, Closure, Counter, Offer, Office, Opening, Question, Quota, RoomRule,
-    Schedule, Selector, Service, ServiceIndex, Status, Text, Wave, Weekdays,
+    Catalogue, Channel, Closure, Counter, Offer, Office, Opening, Question, Quota, RoomPolicy,
+    RoomRule, Schedule, Selector, Service, ServiceIndex, Status, Text, Wave, Weekdays,
 };
 use crate::rules::cells::CounterSet;
 
@@ -234,6 +234,13 @@ impl Page {
         self.value("number", room.number);
         self.text("name", &room.name);
         self.quoted("at", &clock(room.at));
+        self.quoted(
+            "policy",
+            match room.policy {
+                RoomPolicy::Line => "line",
+                RoomPolicy::Lottery => "lottery",
+            },
+        );
         let offices = room.offices.iter();
         let ids = offices.map(|index| catalogue.office(*index).id.as_str());
         self.list("offices", ids);
@@ -272,6 +279,7 @@ fn channel_name(channel: Channel) -> &'static str {
         Channel::Public => "public",
         Channel::CallCentre => "call-centre",
         Channel::WalkIn => "walk-in",
+        Channel::Agent => "agent",
     }
 }
 

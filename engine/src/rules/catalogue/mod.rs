@@ -217,10 +217,17 @@ pub enum Channel {
     CallCentre,
     /// The desk in the hall.
     WalkIn,
+    /// Wishes: what is held back for them, and what was given back and rests.
+    Agent,
 }
 
 impl Channel {
-    pub const EACH: [Channel; 3] = [Channel::Public, Channel::CallCentre, Channel::WalkIn];
+    pub const EACH: [Channel; 4] = [
+        Channel::Public,
+        Channel::CallCentre,
+        Channel::WalkIn,
+        Channel::Agent,
+    ];
 }
 
 /// Capacity held back for one channel.
@@ -267,6 +274,7 @@ pub struct RoomRule {
     pub name: Text,
     /// Wall-clock minute of the release: the waves of its offices at this minute are the room's.
     pub at: u16,
+    pub policy: RoomPolicy,
     /// Sorted.
     pub offices: Vec<OfficeIndex>,
     /// How long before the release the room opens.
@@ -285,6 +293,15 @@ pub struct RoomRule {
     /// Most tries that joining costs a visitor's device; 0 is none.
     pub proof_of_work: u32,
     pub beacons: Option<Beacons>,
+}
+
+/// What the draw of a room decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RoomPolicy {
+    /// The line in which people are let in to choose for themselves.
+    Line,
+    /// Who gets a seat: tickets are wishes, and the seats are given out in the order of the draw.
+    Lottery,
 }
 
 /// Where a public random value comes from that nobody knows before the release.

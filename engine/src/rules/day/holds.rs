@@ -6,7 +6,7 @@
 
 use super::{Day, HoldTerms, Reservation, State};
 use crate::canary::{Canary, sings};
-use crate::rules::calendar::{Guard, PlannedWave};
+use crate::rules::calendar::PlannedWave;
 use crate::rules::catalogue::Channel;
 use crate::rules::cells::CounterSet;
 use crate::rules::fit::best_fit;
@@ -78,7 +78,7 @@ impl Day {
     /// [`HoldRefusal`]; the day is unchanged.
     #[inline(always)]
     pub fn hold(&mut self, now: UnixMillis, ask: &Ask) -> Result<ReservationId, HoldRefusal> {
-        self.release_waves(now);
+        self.catch_up(now);
         let start = self.plan.unit_at(ask.start).ok_or(HoldRefusal::OffGrid)?;
         if ask.start <= now {
             return Err(HoldRefusal::Past);
@@ -194,17 +194,14 @@ impl Day {
         }
     }
 
-    /// Takes back a hold that could not be handed on to whoever asked.
-    pub fn forget(&mut self, id: ReservationId) {
-        if matches!(
-            self.slab.get(id),
-            Some(Reservation {
-                state: State::Held(_),
-                ..
-            })
-        ) {
+    /// Takes back a hold that could not be handed on to whoever asked. Returns whether there was one.
+    pub fn forget(&mut self, id: ReservationId) -> bool {
+        let state = self.slab.get(id).map(|reservation| &reservation.state);
+        let is_held = matches!(state, Some(State::Held(_)));
+        if is_held {
             self.end_hold(id);
         }
+        is_held
     }
 
     /// A hold's terms and times.
@@ -269,16 +266,7 @@ impl Day {
         start: u16,
         end: u16,
     ) -> Result<(Channel, u8), HoldRefusal> {
-        let room = ask.ticket.map(|ticket| ticket.room);
-        let shut = |guard: &Guard| {
-            now < guard.until && Some(guard.room) != room && !self.lifted.contains(&guard.room)
-        };
-        let waves = self.plan.waves.iter().zip(&self.releases);
-        let waves = waves.filter(|(_, progress)| progress.is_begun());
-        let waves = waves.map(|(wave, _)| wave);
-        let shut: Vec<(&PlannedWave, RoomId)> = waves
-            .filter_map(|wave| Some((wave, wave.guard.filter(shut)?.room)))
-            .collect();
+        let shut = self.shut(now, ask.ticket.map(|ticket| ticket.room));
         let choose_from = |channel: Channel, barred: &[(&PlannedWave, RoomId)]| {
             let free = |unit: usize| {
                 let barred = barred.iter().filter_map(|(wave, _)| wave.cells.get(unit));

@@ -17,6 +17,7 @@
 mod bookings;
 mod holds;
 mod releases;
+mod rests;
 mod slab;
 
 use std::ops::Range;
@@ -35,6 +36,7 @@ pub use bookings::{Begun, BookingRefusal, MoveOutcome};
 pub use holds::{Ask, Expiry, ExtendRefusal, HoldRefusal, HoldUse, HoldView};
 use releases::Progress;
 pub use releases::ReleaseTaken;
+pub use rests::{Rest, SeatAsk};
 pub use slab::RESERVATIONS_MAX;
 use slab::Slab;
 
@@ -44,7 +46,7 @@ pub struct Day {
     key: DayKey,
     plan: DayPlan,
     /// By [`Channel`] and unit: the counters that it may book, taken or not. Disjoint.
-    bookable: [DayCells; 3],
+    bookable: [DayCells; 4],
     /// By unit: the counters that nobody has taken, open or not. Apart from what is bookable,
     /// because only this changes with every hold: few cache lines travel between the cores, and
     /// the others can be kept by all of them.
@@ -56,6 +58,10 @@ pub struct Day {
     releases: Vec<Progress>,
     /// When more of a wave is released; the end of time if nothing is to come.
     next_release: UnixMillis,
+    /// Seats that were given back and are for wishes alone for a while.
+    rests: Vec<Rest>,
+    /// The next release or the next end of a rest: until then time changes nothing.
+    next_change: UnixMillis,
     /// Rooms whose passes no cells of this day need any more, although their time is not over.
     lifted: Vec<RoomId>,
     slab: Slab,
@@ -153,12 +159,14 @@ impl Day {
     pub fn new(key: DayKey, plan: DayPlan) -> Day {
         let mut day = Day {
             key,
-            bookable: [NO_CELLS; 3],
+            bookable: [NO_CELLS; 4],
             vacant: ALL_CELLS,
             open: 0..0,
             plan,
             releases: Vec::new(),
             next_release: END_OF_TIME,
+            rests: Vec::new(),
+            next_change: END_OF_TIME,
             lifted: Vec::new(),
             slab: Slab::default(),
             changes: 0,
@@ -254,13 +262,14 @@ impl Day {
     pub fn lift(&mut self, room: RoomId) {
         if !self.lifted.contains(&room) {
             self.lifted.push(room);
+            self.changes += 1;
         }
     }
 
     /// What is left of the cells that this room's passes are for: seats of the shortest length that
     /// the office gives, side by side, and those that are reserved and can fall back.
     pub fn stock(&mut self, now: UnixMillis, room: RoomId) -> Stock {
-        self.release_waves(now);
+        self.catch_up(now);
         let mut guarded = NO_CELLS;
         let own = |wave: &&PlannedWave| wave.guard.is_some_and(|guard| guard.room == room);
         for wave in self.plan.waves.iter().filter(own) {
@@ -280,7 +289,8 @@ impl Day {
         for counter in 0..COUNTERS_MAX {
             let mut run = 0;
             for unit in open.clone() {
-                let free = guarded[unit].contains(counter) && self.vacant[unit].contains(counter);
+                let free = guarded[unit].and(self.free(Channel::Public, unit));
+                let free = free.contains(counter);
                 run = if free { run + 1 } else { 0 };
                 if run == length {
                     (seats, run) = (seats + 1, 0);
@@ -305,8 +315,8 @@ impl Day {
 
     /// The starts at which a hold of the channel finds room for the whole need, soonest first.
     pub fn starts(&mut self, now: UnixMillis, channel: Channel, need: &Need) -> Starts {
-        self.release_waves(now);
-        let mut valid_until = self.next_release;
+        self.catch_up(now);
+        let mut valid_until = self.next_change;
         let mut starts = Vec::with_capacity(STARTS_EXPECTED);
         let notice = self.notice(channel);
         let earliest = now + notice;
@@ -421,6 +431,15 @@ impl Day {
     }
 
     /// Makes bookable what is due; called before every decision that looks at free cells.
+    #[inline(always)]
+    fn catch_up(&mut self, now: UnixMillis) {
+        if self.next_change <= now {
+            self.release_waves(now);
+            self.end_rests(now);
+        }
+    }
+
+    #[cold]
     fn release_waves(&mut self, now: UnixMillis) {
         if self.next_release <= now {
             self.open_due_waves(now);
@@ -430,7 +449,7 @@ impl Day {
     /// How long before its start a slot must be held. The offices' own people know what they do.
     fn notice(&self, channel: Channel) -> Millis {
         match channel {
-            Channel::Public => self.plan.notice,
+            Channel::Public | Channel::Agent => self.plan.notice,
             Channel::CallCentre | Channel::WalkIn => Millis(0),
         }
     }
@@ -494,6 +513,7 @@ impl Day {
             open(&self.plan.public, unit)
                 || open(&self.plan.call_centre, unit)
                 || open(&self.plan.walk_in, unit)
+                || open(&self.plan.agent, unit)
         })
     }
 
@@ -552,6 +572,7 @@ mod tests {
             public: cells(public),
             call_centre: cells(call_centre),
             walk_in: Cells::default(),
+            agent: Cells::default(),
             waves: vec![],
             notice: Millis(0),
             useful_units: 1,

@@ -92,7 +92,7 @@ impl Day {
                 progress.opened = progress.steps();
             }
         }
-        self.find_next_release();
+        self.look_ahead();
     }
 
     /// Puts a release under a decision. What it seals stays with whoever has it.
@@ -104,15 +104,18 @@ impl Day {
                 continue;
             }
             // Sealed first, whatever it was: what is to be open then opens with the next look.
-            let public = &mut self.bookable[Channel::Public as usize];
-            for (cell, sealed) in public.iter_mut().zip(&wave.cells) {
-                *cell = cell.without(*sealed);
+            // What of it rests is sealed with it.
+            for channel in [Channel::Public, Channel::Agent] {
+                let bookable = &mut self.bookable[channel as usize];
+                for (cell, sealed) in bookable.iter_mut().zip(&wave.cells) {
+                    *cell = cell.without(*sealed);
+                }
             }
             progress.steering = steering;
             progress.opened = 0;
             self.changes += 1;
         }
-        self.find_next_release();
+        self.look_ahead();
     }
 
     /// Seals a release again, unless somebody has one of its seats.
@@ -138,7 +141,7 @@ impl Day {
 
     /// Whether all of a release is open, and how many of its cells nobody has taken.
     pub fn release_standing(&mut self, now: UnixMillis, release: ReleaseId) -> (bool, Cells) {
-        self.release_waves(now);
+        self.catch_up(now);
         let mut cells: Cells = vec![CounterSet::EMPTY; usize::from(self.plan.units)].into();
         let mut is_open = true;
         for (wave, progress) in self.waves().filter(|(wave, _)| wave.release == release) {
@@ -173,12 +176,20 @@ impl Day {
             .iter()
             .map(|_| Progress::default())
             .collect();
-        self.find_next_release();
+        self.look_ahead();
     }
 
-    fn find_next_release(&mut self) {
+    /// Finds when more opens, and puts what rests back to rest.
+    fn look_ahead(&mut self) {
         let next = self.waves().filter_map(|(wave, it)| it.next(wave)).min();
         self.next_release = next.unwrap_or(END_OF_TIME);
+        self.rest_again();
+    }
+
+    /// Waves of which something has opened.
+    pub(super) fn begun_waves(&self) -> impl Iterator<Item = &PlannedWave> {
+        let begun = self.waves().filter(|(_, progress)| progress.is_begun());
+        begun.map(|(wave, _)| wave)
     }
 
     /// Makes bookable what is due.
@@ -206,6 +217,6 @@ impl Day {
                 self.changes += 1;
             }
         }
-        self.find_next_release();
+        self.look_ahead();
     }
 }

@@ -22,10 +22,12 @@ pub mod tickets;
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::time::DayNumber;
 
 /// One opening of a waiting room: which room it is, and the day of its release.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct RoomId {
     /// Number of the room in the configuration.
     pub number: u16,
@@ -52,7 +54,7 @@ impl fmt::Debug for RoomId {
 }
 
 /// A place in a room: the how manieth ticket it is, counted from 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct TicketId {
     pub room: RoomId,
     pub seq: u32,

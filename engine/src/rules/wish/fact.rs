@@ -11,6 +11,7 @@ use super::{Place, Wish, WishId, text_id, text_services};
 use crate::rules::ids::{ReservationId, Secret};
 use crate::rules::need::Services;
 use crate::rules::record::Person;
+use crate::rules::room::TicketId;
 use crate::rules::time::UnixMillis;
 
 /// Something that happened to a wish.
@@ -20,6 +21,9 @@ pub enum WishFact {
     Laid {
         place: Place,
         wish: Wish,
+        /// Of a waiting room that it comes from. While that is not drawn, the place is not known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ticket: Option<TicketId>,
         /// None when the wish has ended and its person is forgotten.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         contact: Option<Box<Contact>>,
@@ -59,6 +63,8 @@ pub enum WishFact {
     Ended {
         how: WishEnding,
     },
+    /// The wish has ended and everybody was told: who laid it is erased.
+    Forgotten,
 }
 
 /// A hold that was made for a wish.
@@ -170,7 +176,10 @@ impl WishFact {
             | WishFact::Declined { .. }
             | WishFact::Booked { .. } => true,
             WishFact::Ended { how } => *how == WishEnding::Withdrawn,
-            WishFact::Prolonged { .. } | WishFact::Lapsed { .. } | WishFact::Told { .. } => false,
+            WishFact::Prolonged { .. }
+            | WishFact::Lapsed { .. }
+            | WishFact::Told { .. }
+            | WishFact::Forgotten => false,
         }
     }
 
@@ -186,12 +195,16 @@ impl WishFact {
             WishFact::Booked { .. } => "booked",
             WishFact::Told { .. } => "told",
             WishFact::Ended { .. } => "ended",
+            WishFact::Forgotten => "forgotten",
         }
     }
 
-    /// Whether the wish is over with it, and its person may be forgotten once they have been told.
-    pub fn ends(&self) -> bool {
-        matches!(self, WishFact::Booked { .. } | WishFact::Ended { .. })
+    /// Takes out who laid the wish.
+    pub fn take_contact(&mut self) -> Option<Box<Contact>> {
+        match self {
+            WishFact::Laid { contact, .. } => contact.take(),
+            _ => None,
+        }
     }
 }
 

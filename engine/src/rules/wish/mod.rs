@@ -12,8 +12,12 @@
 //! holds the agent decides alone, and what is decided is a
 //! [`WishFact`](fact::WishFact).
 
+pub mod agent;
+pub mod answer;
 pub mod change;
 pub mod fact;
+pub mod index;
+pub mod pace;
 pub mod windows;
 
 use std::fmt;
@@ -35,7 +39,7 @@ pub const SPAN_DAYS_MAX: u16 = 366;
 pub const NOTICE_MINUTES_MAX: u32 = 30 * 24 * 60;
 
 /// Names a wish: they are counted from 1, and no number is given twice.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct WishId(pub u64);
 

@@ -10,6 +10,7 @@ use crate::rules::record::{Booked, Confirmed, Contract, Fact, Person, Position, 
 use crate::rules::room::TicketId;
 use crate::rules::room::state::SpendRefusal;
 use crate::rules::time::{Millis, UnixMillis};
+use crate::rules::wish::WishId;
 use crate::shell::ledger::{Durable, Entry, Health, Ledger, NotKept};
 use crate::shell::rooms::RoomShard;
 
@@ -27,7 +28,7 @@ pub struct Booking {
 
 /// The time that a hold gets after the ledger refused its confirmation.
 #[derive(Clone, Copy)]
-struct SecondChance {
+pub(super) struct SecondChance {
     /// From the refusal on.
     hold: Millis,
     /// But no longer than this after the outage began.
@@ -45,6 +46,19 @@ pub struct ConfirmAsk {
     /// Of the person, under the key of the waiting room that the hold came from; empty when it came
     /// from none.
     pub identities: Vec<Digest>,
+}
+
+/// A booking that is to move onto a held seat.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct MoveAsk {
+    /// The booking's id for life.
+    pub(super) booking: ReservationId,
+    pub(super) manage: Digest,
+    pub(super) to: ReservationId,
+    /// Of the hold's secret.
+    pub(super) secret: Digest,
+    /// The wish that is fulfilled with it.
+    pub(super) wish: Option<WishId>,
 }
 
 /// Why nothing was confirmed.
@@ -126,6 +140,7 @@ impl Engine {
             } else {
                 Vec::new()
             },
+            wish: None,
         };
         let spent = booked.spent().map(|(_, fact)| fact);
         let fact = Fact::Booked(Box::new(booked));
@@ -150,7 +165,7 @@ impl Engine {
         });
     }
 
-    fn second_chance(&self, office: OfficeIndex) -> SecondChance {
+    pub(super) fn second_chance(&self, office: OfficeIndex) -> SecondChance {
         let hold_minutes = u32::from(self.catalogue.office(office).hold_minutes);
         SecondChance {
             hold: Millis::from_minutes(hold_minutes),
@@ -246,10 +261,16 @@ impl Engine {
         };
         let settled = Arc::clone(&shard);
         let rooms = Arc::clone(&self.rooms);
+        let wishes = Arc::clone(&self.wishes);
+        let resting = self.resting();
         self.append_strict(day, now, fact, move |outcome| match outcome {
             Ok(position) => {
-                settled.decide(|day| day.cancel_durable(current, position));
+                settled.decide(|day| {
+                    day.cancel_durable(current, position);
+                    resting.rest(day, current, now);
+                });
                 rooms.disclaim(origin);
+                wishes.lock().booking_starts(origin, None);
                 done(Ok(cancelled(confirmed, position)));
             }
             Err(NotKept { .. }) => {
@@ -269,19 +290,38 @@ impl Engine {
         token: HoldToken,
         done: impl FnOnce(Result<Durable<Booking>, ChangeError>) + Send + 'static,
     ) {
-        let manage = manage.digest();
-        let (from, origin) = match self.find_changeable(now, id, manage) {
+        let ask = MoveAsk {
+            booking: id,
+            manage: manage.digest(),
+            to: token.id,
+            secret: token.secret.digest(),
+            wish: None,
+        };
+        self.relocate(now, ask, done);
+    }
+
+    /// As [`Engine::move_booking`], for a wish as well.
+    pub(super) fn relocate(
+        &self,
+        now: UnixMillis,
+        ask: MoveAsk,
+        done: impl FnOnce(Result<Durable<Booking>, ChangeError>) + Send + 'static,
+    ) {
+        let MoveAsk {
+            manage, to, wish, ..
+        } = ask;
+        let (from, origin) = match self.find_changeable(now, ask.booking, manage) {
             Ok(confirmed) => (confirmed.id, confirmed.contract.origin),
             Err(refusal) => return done(Err(ChangeError::Booking(refusal))),
         };
         let Some((old_shard, _)) = self.existing(from) else {
             return done(Err(ChangeError::Booking(BookingRefusal::Unknown)));
         };
-        let Some((new_shard, office)) = self.existing(token.id) else {
+        let Some((new_shard, office)) = self.existing(to) else {
             return done(Err(ChangeError::Hold(HoldUse::Gone)));
         };
-        if from == token.id {
-            return done(old_shard.decide(|day| moved_before(day, from, manage, token)));
+        if from == to {
+            return done(old_shard.decide(|day| moved_before(day, from, &ask)));
         }
         // Looked up before any day is locked: whoever has the map may be waiting for a day.
         let origin_shard = self.existing(origin).map(|(shard, _)| shard);
@@ -290,21 +330,14 @@ impl Engine {
         // Always locked in the order of their keys, so that two moves never wait for each other.
         let (mut old_day, mut new_day) = if same_day {
             (old_shard.lock(), None)
-        } else if from.day_key() < token.id.day_key() {
+        } else if from.day_key() < to.day_key() {
             let old_day = old_shard.lock();
             (old_day, Some(new_shard.lock()))
         } else {
             let new_day = new_shard.lock();
             (old_shard.lock(), Some(new_day))
         };
-        let begun = begin_move(
-            now,
-            &mut old_day,
-            new_day.as_deref_mut(),
-            from,
-            manage,
-            token,
-        );
+        let begun = begin_move(now, &mut old_day, new_day.as_deref_mut(), from, &ask);
         let confirmed = match begun {
             Ok(confirmed) => confirmed,
             Err(refusal) => {
@@ -312,17 +345,21 @@ impl Engine {
                 return done(Err(refusal));
             }
         };
-        let hold = new_day.as_ref().unwrap_or(&old_day).reservation(token.id);
+        let hold = new_day.as_ref().unwrap_or(&old_day).reservation(to);
         let ticket = hold.and_then(|hold| hold.ticket);
         let room = ticket.and_then(|ticket| Some((self.rooms.get(ticket.room)?, ticket)));
         let fact = Fact::Moved {
             from,
             to: Box::new(confirmed.clone()),
+            wish,
         };
+        let of_wish = fact.of_wish().map(|(id, fact)| (id, fact.into_owned()));
+        let catalogue = Arc::clone(&self.catalogue);
+        let wishes = Arc::clone(&self.wishes);
+        let resting = self.resting();
         let again = self.second_chance(office);
         let (old_settled, new_settled) = (Arc::clone(&old_shard), Arc::clone(&new_shard));
         let ledger = Arc::clone(&self.ledger);
-        let to = token.id;
         self.append_strict(
             (old_day, new_day),
             now,
@@ -334,7 +371,16 @@ impl Engine {
                         shard.decide(|day| day.redirect(origin, to));
                     }
                     let outcome = MoveOutcome::Durable(position);
-                    old_settled.decide(|day| day.settle_move(from, to, outcome));
+                    old_settled.decide(|day| {
+                        day.settle_move(from, to, outcome);
+                        resting.rest(day, from, now);
+                    });
+                    let mut agent = wishes.lock();
+                    if let Some((id, fact)) = &of_wish {
+                        agent.apply(&catalogue, now, *id, fact);
+                    }
+                    agent.booking_starts(origin, Some(confirmed.start));
+                    drop(agent);
                     if let Some((room, ticket)) = room {
                         use_up(&room, &*ledger, ticket, now);
                     }
@@ -351,7 +397,7 @@ impl Engine {
 }
 
 /// A booking was moved onto a seat that was held with this ticket's pass: that was its turn.
-fn use_up(room: &RoomShard, ledger: &dyn Ledger, ticket: TicketId, at: UnixMillis) {
+pub(super) fn use_up(room: &RoomShard, ledger: &dyn Ledger, ticket: TicketId, at: UnixMillis) {
     let left = room.lock().leave(at, ticket.seq);
     if let Some(fact) = left {
         let fact = Fact::Room {
@@ -365,7 +411,7 @@ fn use_up(room: &RoomShard, ledger: &dyn Ledger, ticket: TicketId, at: UnixMilli
 }
 
 /// A confirmation that the ledger refused: the seat is held again, with more time.
-fn hold_again(
+pub(super) fn hold_again(
     day: &mut Day,
     ledger: &dyn Ledger,
     id: ReservationId,
@@ -386,7 +432,7 @@ fn hold_again(
     }
 }
 
-fn booking(confirmed: Confirmed, position: Position) -> Durable<Booking> {
+pub(super) fn booking(confirmed: Confirmed, position: Position) -> Durable<Booking> {
     Durable::new(
         Booking {
             confirmed,
@@ -410,14 +456,13 @@ fn cancelled(confirmed: Confirmed, position: Position) -> Durable<Booking> {
 fn moved_before(
     day: &Day,
     id: ReservationId,
-    manage: Digest,
-    token: HoldToken,
+    ask: &MoveAsk,
 ) -> Result<Durable<Booking>, ChangeError> {
     let secret = day.reservation(id).map(|reservation| reservation.secret);
-    if secret != Some(token.secret.digest()) {
+    if secret != Some(ask.secret) {
         return Err(ChangeError::Hold(HoldUse::Foreign));
     }
-    match day.booking(id, manage).map_err(ChangeError::Booking)? {
+    match day.booking(id, ask.manage).map_err(ChangeError::Booking)? {
         (confirmed, State::Booked(contract, position)) if contract.sequence > 0 => {
             Ok(booking(confirmed, position))
         }
@@ -442,34 +487,33 @@ fn begin_move(
     old_day: &mut Day,
     new_day: Option<&mut Day>,
     from: ReservationId,
-    manage: Digest,
-    token: HoldToken,
+    ask: &MoveAsk,
 ) -> Result<Confirmed, ChangeError> {
+    let MoveAsk { to, secret, .. } = *ask;
     let old = old_day
-        .move_out(from, manage)
+        .move_out(from, ask.manage)
         .map_err(|refusal| ChangeError::Booking(moved_meanwhile(refusal)))?;
     let contract = Contract {
         sequence: old.sequence + 1,
         ..old
     };
-    let secret = token.secret.digest();
     let begun = if contract.sequence > MOVES_MAX {
         Err(ChangeError::TooManyMoves)
     } else {
         match new_day {
-            Some(day) => day.confirm(now, token.id, secret, contract),
-            None => old_day.confirm(now, token.id, secret, contract),
+            Some(day) => day.confirm(now, to, secret, contract),
+            None => old_day.confirm(now, to, secret, contract),
         }
         .map_err(ChangeError::Hold)
     };
     match begun {
         Ok(Begun::Now(confirmed)) => Ok(confirmed),
         Ok(Begun::Before(..)) => {
-            old_day.settle_move(from, token.id, MoveOutcome::Refused);
+            old_day.settle_move(from, to, MoveOutcome::Refused);
             Err(ChangeError::Hold(HoldUse::Spent))
         }
         Err(refusal) => {
-            old_day.settle_move(from, token.id, MoveOutcome::Refused);
+            old_day.settle_move(from, to, MoveOutcome::Refused);
             Err(refusal)
         }
     }

@@ -179,6 +179,7 @@ impl Engine {
         let (shard, _) = self.existing(token.id).ok_or(HoldUse::Gone)?;
         let mut day = shard.lock();
         let ticket = day.release(now, token.id, token.secret.digest())?;
+        self.offer_first(&mut day, now, token.id);
         self.append(now, Fact::Released { id: token.id });
         self.rooms.count_hold(ticket, false);
         Ok(())
@@ -227,6 +228,7 @@ impl Engine {
         let ticket = day.reservation(id).and_then(|hold| hold.ticket);
         let expiry = day.expire(now, id);
         if expiry == Expiry::Freed {
+            self.offer_first(&mut day, now, id);
             self.rooms.count_hold(ticket, false);
             // Left out of the ledger when its queue is full: a hold past its deadline is expired
             // whether or not anybody wrote it down.

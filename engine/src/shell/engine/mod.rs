@@ -8,6 +8,7 @@ mod bookings;
 mod holds;
 mod releases;
 mod rooms;
+mod wishes;
 
 use std::sync::Arc;
 
@@ -19,6 +20,7 @@ use super::rooms::Rooms;
 use super::shard::Shard;
 use super::sync::channel::{Receiver, Sender, bounded};
 use super::sync::{AtomicU16, AtomicU64, AtomicUsize, Entry as Place, Mutex, Ordering, SharedMap};
+use super::wishes::Wishes;
 use crate::rules::calendar::{DayPlan, Guard, plan};
 use crate::rules::catalogue::{Catalogue, Channel, Office, OfficeIndex};
 use crate::rules::day::{Day, Starts};
@@ -28,11 +30,13 @@ use crate::rules::record::{Fact, Position, Record};
 use crate::rules::room::RoomId;
 use crate::rules::time::{DayNumber, Millis, UnixMillis};
 use crate::rules::wheel::Wheel;
+use crate::rules::wish::answer::AnswerTerms;
 
 pub use bookings::{Booking, ChangeError, ConfirmAsk, ConfirmError, MOVES_MAX};
 pub use holds::{HoldAsk, HoldError, PassInHand};
 pub use releases::{DirectError, ReleasePlan, ReleaseStanding};
 pub use rooms::{ExchangeError, Joined};
+pub use wishes::{LayAsk, LayError, OfferError, Outlook, WishError};
 
 /// Bounds of an engine.
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +47,19 @@ pub struct Limits {
     pub deadline_queue_max: usize,
     /// Deadlines that are watched, those of holds that ended early included; further holds wait.
     pub deadlines_max: usize,
+    /// What holds for offers.
+    pub answers: AnswerTerms,
+    pub rest: RestTerms,
+}
+
+/// How long a seat that was given back is for wishes alone.
+#[derive(Clone, Copy, Debug)]
+pub struct RestTerms {
+    pub shortest: Millis,
+    /// Nothing rests when it is 0; at most [`REST_MAX`](crate::shell::stored::REST_MAX).
+    pub longest: Millis,
+    /// Makes what lies between them impossible to guess.
+    pub key: [u8; 32],
 }
 
 impl Default for Limits {
@@ -51,6 +68,12 @@ impl Default for Limits {
             stretch_max: Millis::from_minutes(60),
             deadline_queue_max: 1 << 17,
             deadlines_max: 1 << 22,
+            answers: AnswerTerms::default(),
+            rest: RestTerms {
+                shortest: Millis(0),
+                longest: Millis(0),
+                key: [0; 32],
+            },
         }
     }
 }
@@ -71,6 +94,7 @@ pub struct Engine {
     days: SharedMap<DayKey, Arc<Shard>>,
     rooms: Arc<Rooms>,
     releases: Arc<Releases>,
+    wishes: Arc<Wishes>,
     /// Days before this one were dropped and must not come back empty.
     first_day: AtomicU16,
     /// By position of the office in the catalogue.
@@ -114,6 +138,7 @@ impl Engine {
             days: SharedMap::default(),
             rooms: Arc::default(),
             releases: Arc::default(),
+            wishes: Arc::new(Wishes::new(limits.answers)),
             deadlines,
             due: Mutex::new(Due {
                 incoming,

@@ -203,7 +203,13 @@ impl Engine {
 
     /// Hands a fact of a room to the ledger, in the order in which the room decided. The room is
     /// told what came of a strict one; relaxed ones it has applied already.
-    fn tell(&self, now: UnixMillis, shard: &Arc<RoomShard>, room: &mut Room, fact: RoomFact) {
+    pub(super) fn tell(
+        &self,
+        now: UnixMillis,
+        shard: &Arc<RoomShard>,
+        room: &mut Room,
+        fact: RoomFact,
+    ) {
         let told = Fact::Room {
             room: shard.id,
             fact: Box::new(fact.clone()),

@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use jiff::tz::TimeZone;
 use rusqlite::{Connection, Row};
 
-use super::{reader, releases, rooms};
+use super::{reader, releases, rooms, wishes};
 use crate::rules::calendar::{UNIT, instant_of};
 use crate::rules::catalogue::Channel;
 use crate::rules::ids::{Digest, ReservationId};
@@ -33,6 +33,8 @@ pub enum HistoryError<E> {
     RoomFactMissing(u64),
     #[error("fact {0} of a release is not in its table; run `morgenruh verify`")]
     ReleaseFactMissing(u64),
+    #[error("fact {0} of a wish is not in its table; run `morgenruh verify`")]
+    WishFactMissing(u64),
     #[error(transparent)]
     NotTaken(E),
 }
@@ -98,6 +100,17 @@ pub(super) fn each_fact<E>(
             hand_over(position, at, Fact::Release { release, fact })?;
             continue;
         }
+        let of_wish = match name.as_str() {
+            "booked" | "moved" | "wish" => wishes::at(connection, Position(position))?,
+            _ => None,
+        };
+        if name == "wish" {
+            let (wish, fact) = of_wish.ok_or(HistoryError::WishFactMissing(position))?;
+            let fact = Box::new(fact);
+            hand_over(position, at, Fact::Wish { wish, fact })?;
+            continue;
+        }
+        let wish = of_wish.map(|(wish, _)| wish);
         let id = ReservationId::from_bytes(row.get(3)?);
         let deadline = || row.get(8).map(UnixMillis);
         let fact = match name.as_str() {
@@ -119,6 +132,10 @@ pub(super) fn each_fact<E>(
             },
             "released" => Fact::Released { id },
             "expired" => Fact::Expired { id },
+            "rested" => Fact::Rested {
+                id,
+                until: deadline()?,
+            },
             "booked" => {
                 origins.insert(id, id);
                 let rest = rests.get(&id).ok_or_else(broken)?;
@@ -129,6 +146,7 @@ pub(super) fn each_fact<E>(
                     idempotency_key: rest.idempotency_key,
                     ticket,
                     identities,
+                    wish,
                 }))
             }
             "cancelled" => {
@@ -150,6 +168,7 @@ pub(super) fn each_fact<E>(
                 Fact::Moved {
                     from: id,
                     to: Box::new(rest.confirmed(zone, to, origin, services(row)?)),
+                    wish,
                 }
             }
             _ => return Err(broken()),

@@ -12,6 +12,7 @@ pub(super) mod releases;
 pub(super) mod rooms;
 mod tables;
 mod tail;
+mod wishes;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -110,9 +111,9 @@ pub fn open_database(data: &Path) -> Result<Connection, OpenError> {
         };
         let migration = match version.as_deref() {
             None | Some(SCHEMA_VERSION) => "",
-            Some("1") => FROM_VERSION_1,
-            // Version 3 has more tables, which the schema makes anyway.
+            // All that version 3 has more is made by the schema.
             Some("2") => "",
+            Some("1") => FROM_VERSION_1,
             Some(newer) => return Ok(newer.to_owned()),
         };
         write_ahead(&connection)?;

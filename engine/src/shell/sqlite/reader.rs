@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, Row};
 
-use super::{releases, rooms};
+use super::{releases, rooms, wishes};
 use crate::rules::catalogue::Channel;
 use crate::rules::day::{HoldTerms, Reservation, State};
 use crate::rules::ids::{Digest, ReservationId};
@@ -26,6 +26,9 @@ pub(super) fn read(connection: &Connection, now: UnixMillis) -> rusqlite::Result
     let today = now_ms.div_euclid(86_400_000) - days_to_epoch();
     stored.room_facts = rooms::read(connection, today)?;
     stored.release_facts = releases::read(connection, today)?;
+    stored.wish_facts = wishes::read(connection)?;
+    stored.last_wish = wishes::last(connection)?;
+    stored.rests = wishes::rests(connection, UnixMillis(now_ms))?;
     let mut statement = connection.prepare(
         "SELECT id, reservation, status, channel, services, sequence, secret, manage, request,
                 position, idempotency_key, booked_at_ms
@@ -93,7 +96,7 @@ fn holds(connection: &Connection, now: UnixMillis) -> rusqlite::Result<Vec<Reser
     let mut statement = connection.prepare(
         "SELECT fact, reservation, successor, channel, services, secret, deadline_ms, at_ms,
                 ticket
-           FROM ledger WHERE fact NOT IN ('room', 'release') ORDER BY position DESC",
+           FROM ledger WHERE fact NOT IN ('room', 'wish', 'release') ORDER BY position DESC",
     )?;
     let facts = statement.query_map([], |row| Ok((UnixMillis(row.get(7)?), hold_fact(row)?)))?;
     live_holds(facts, now)

@@ -21,14 +21,17 @@ CREATE TABLE IF NOT EXISTS ledger (
     position    INTEGER PRIMARY KEY,
     at_ms       INTEGER NOT NULL,
     fact        TEXT    NOT NULL,
-    reservation BLOB    NOT NULL, -- room, release: its own id instead, from 2 bytes for each number
+    reservation BLOB    NOT NULL, -- room: number and day of the room instead, 2 bytes each;
+                                  -- wish: its number, 8 bytes; release: office, day and minute,
+                                  -- 2 bytes each
     successor   BLOB,    -- moved: the new reservation
-    channel     INTEGER, -- held: 0 public, 1 call centre, 2 walk-in
+    channel     INTEGER, -- held: 0 public, 1 call centre, 2 walk-in, 3 wishes
     services    TEXT,    -- held, booked, moved: number:quantity, comma separated
     secret      BLOB,    -- held: digest of the hold's secret
-    deadline_ms INTEGER, -- held, extended, stretched
+    deadline_ms INTEGER, -- held, extended, stretched; rested: until when
     ticket      BLOB     -- held with a pass: the room, and the ticket's number in 4 bytes
 ) STRICT;
+CREATE INDEX IF NOT EXISTS ledger_rests ON ledger (at_ms) WHERE fact = 'rested';
 
 -- What happened in waiting rooms; also the bookings that came of them. Of whoever booked there are
 -- keyed digests until the room has ended. Whoever may read this knows what a draw follows from
@@ -54,6 +57,22 @@ CREATE TABLE IF NOT EXISTS release_facts (
     fact     TEXT    NOT NULL     -- JSON object with the event and what belongs to it
 ) STRICT;
 CREATE INDEX IF NOT EXISTS release_facts_by_day ON release_facts (day);
+
+-- What happened to wishes; also the bookings that came of them. Without personal data.
+CREATE TABLE IF NOT EXISTS wish_facts (
+    position INTEGER PRIMARY KEY, -- that of the ledger
+    at_ms    INTEGER NOT NULL,
+    wish     INTEGER NOT NULL,
+    event    TEXT    NOT NULL,
+    fact     TEXT    NOT NULL     -- JSON object with the event and what belongs to it
+) STRICT;
+CREATE INDEX IF NOT EXISTS wish_facts_by_wish ON wish_facts (wish, event);
+
+-- Who wishes, until the wish has ended and everybody was told. The table for their personal data.
+CREATE TABLE IF NOT EXISTS wishers (
+    wish    INTEGER PRIMARY KEY,
+    contact TEXT    NOT NULL      -- JSON object
+) STRICT;
 
 -- What became of every hold that was confirmed. A booking keeps its id when it moves.
 CREATE TABLE IF NOT EXISTS bookings (
@@ -153,6 +172,19 @@ SELECT position,
   LEFT JOIN offices ON offices.number = release >> 32
  WHERE event <> 'announced'
  ORDER BY position;
+
+-- One row for each wish.
+CREATE VIEW IF NOT EXISTS wishes AS
+SELECT wish,
+       datetime(min(at_ms) / 1000, 'unixepoch')               AS laid_utc,
+       count(*) FILTER (WHERE event = 'offered')              AS offers,
+       count(*) FILTER (WHERE event = 'declined')             AS declined,
+       count(*) FILTER (WHERE event = 'lapsed')               AS lapsed,
+       count(*) FILTER (WHERE event = 'booked')               AS bookings,
+       max(json_extract(fact, '$.how')) FILTER (WHERE event = 'ended') AS ended
+  FROM wish_facts
+ GROUP BY wish
+ ORDER BY wish;
 
 CREATE VIEW IF NOT EXISTS history AS
 SELECT position,

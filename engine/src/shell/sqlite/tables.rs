@@ -3,7 +3,7 @@
 use jiff::tz::TimeZone;
 use rusqlite::{Connection, params};
 
-use super::{releases, rooms};
+use super::{releases, rooms, wishes};
 use crate::rules::ids::ReservationId;
 use crate::rules::need::Services;
 use crate::rules::record::{Booked, Confirmed, Fact, Position};
@@ -55,6 +55,8 @@ pub(super) fn insert(
                 rooms::insert(connection, position, at, room, spent)?;
             }
         }
+        Fact::Rested { until, .. } => row.deadline = Some(*until),
+        Fact::Wish { wish, .. } => row.subject = wish.0.to_be_bytes().into(),
         Fact::Cancelled {
             origin, sequence, ..
         } => {
@@ -76,6 +78,9 @@ pub(super) fn insert(
             releases::insert(connection, position, at, *release, fact)?;
         }
     }
+    if let Some((wish, fact)) = fact.of_wish() {
+        wishes::insert(connection, position, at, wish, fact.into_owned())?;
+    }
     row.insert(connection)
 }
 
@@ -91,7 +96,7 @@ struct LedgerRow {
     position: Position,
     at: UnixMillis,
     fact: &'static str,
-    /// The reservation, the room or the release.
+    /// The reservation, the room, the release or the wish.
     subject: Vec<u8>,
     successor: Option<ReservationId>,
     channel: Option<u8>,

@@ -463,6 +463,7 @@ mod tests {
             idempotency_key: None,
             ticket: None,
             identities: Vec::new(),
+            wish: None,
         }))
     }
 

@@ -118,7 +118,7 @@ fn predict(app: &App, now: UnixMillis, plan: &ReleasePlan, asked: Option<u32>) -
     let knows_when = sold_out == Some(true) && (rate.is_some() || drip_minutes > 0);
     DryRun {
         id: plan.name.clone(),
-        policy: policy(plan),
+        policy: policy(app, plan),
         state: state(
             app.engine.releases().course(plan.id).steering,
             standing.is_open,

@@ -12,8 +12,10 @@ use bytes::Bytes;
 use dashmap::DashMap;
 use data_encoding::HEXLOWER;
 use morgenruh_engine::rules::calendar::plan;
+use morgenruh_engine::rules::catalogue::RoomPolicy;
 use morgenruh_engine::rules::release::Steering;
 use morgenruh_engine::rules::release::drip::ALGORITHM;
+use morgenruh_engine::rules::room::RoomId;
 use morgenruh_engine::rules::time::{DayNumber, Millis, UnixMillis};
 use morgenruh_engine::shell::engine::ReleasePlan;
 use morgenruh_wire::{ReleaseDocument, ReleaseMoment};
@@ -110,8 +112,10 @@ fn release(app: &App, now: UnixMillis, name: &str) -> Result<ReleasePlan, ApiErr
         .ok_or_else(unknown)
 }
 
-fn policy(plan: &ReleasePlan) -> &'static str {
+fn policy(app: &App, plan: &ReleasePlan) -> &'static str {
+    let rule = |room: RoomId| app.catalogue().room_by_number(room.number);
     match plan.room {
+        Some(room) if rule(room).is_some_and(|it| it.policy == RoomPolicy::Lottery) => "draw",
         Some(_) => "rush",
         None if plan.drip > Millis(0) => "drip",
         None => "open",
@@ -155,7 +159,7 @@ fn document(app: &App, now: UnixMillis, release: &ReleasePlan) -> ReleaseDocumen
     ReleaseDocument {
         id: release.name.clone(),
         office: catalogue.office(release.office).id.clone(),
-        policy: policy(release).to_owned(),
+        policy: policy(app, release).to_owned(),
         state: state(course.steering, is_open).to_owned(),
         release_at: texts::time(zone, release.at),
         until: texts::time(zone, release.until()),

@@ -111,7 +111,7 @@ fn row(app: &App, now: UnixMillis, plan: &ReleasePlan) -> Row {
     let zone = &app.catalogue().city.zone;
     let course = app.engine.releases().course(plan.id);
     let standing = app.engine.release_standing(now, plan);
-    let policy = policy(plan);
+    let policy = policy(app, plan);
     Row {
         id: plan.name.clone(),
         office: app.catalogue().office(plan.office).id.clone(),

@@ -5,10 +5,10 @@ ALTER TABLE facts
     DROP CONSTRAINT facts_fact_check,
     ADD CONSTRAINT facts_fact_check CHECK (fact IN (
         'held', 'extended', 'stretched', 'released', 'expired', 'booked', 'cancelled', 'moved',
-        'room', 'release')) NOT VALID,
+        'rested', 'room', 'wish', 'release')) NOT VALID,
     DROP CONSTRAINT facts_reservation,
     ADD CONSTRAINT facts_reservation
-        CHECK ((fact IN ('room', 'release')) = (reservation IS NULL)) NOT VALID;
+        CHECK ((fact IN ('room', 'wish', 'release')) = (reservation IS NULL)) NOT VALID;
 COMMENT ON COLUMN facts.reservation IS
     'The seat it is about; of a move the one given up; of a waiting room or a release NULL';
 

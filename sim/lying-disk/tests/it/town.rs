@@ -159,6 +159,7 @@ impl Crowd {
             idempotency_key: Some(self.digest()),
             ticket: None,
             identities: Vec::new(),
+            wish: None,
         }))
     }
 
@@ -186,7 +187,11 @@ impl Crowd {
         };
         let to = self.held.pop().expect("looked at above");
         let to = Box::new(confirmed(to, contract));
-        Fact::Moved { from, to }
+        Fact::Moved {
+            from,
+            to,
+            wish: None,
+        }
     }
 
     /// Takes a booking that somebody has been told of; until its next fact is told of, nobody else
@@ -209,7 +214,7 @@ impl Crowd {
     pub(crate) fn told(&mut self, fact: &Fact) {
         match fact {
             Fact::Booked(booked) => self.keep(&booked.confirmed),
-            Fact::Moved { from, to } => {
+            Fact::Moved { from, to, .. } => {
                 self.free.insert(0, from.seat());
                 self.keep(to);
             }

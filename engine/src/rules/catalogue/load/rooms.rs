@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use super::{LINE_CHARS_MAX, NAME_CHARS_MAX, OFFICES_MAX, text};
 use crate::rules::catalogue::reader::{Lookup, Section, kinds, nearest};
-use crate::rules::catalogue::{Beacons, Office, OfficeIndex, RoomRule, Wave};
+use crate::rules::catalogue::{Beacons, Office, OfficeIndex, RoomPolicy, RoomRule, Wave};
 
 /// Rooms of one department.
 pub(super) const ROOMS_MAX: usize = 20;
+const POLICIES: [(&str, RoomPolicy); 2] =
+    [("line", RoomPolicy::Line), ("lottery", RoomPolicy::Lottery)];
 /// Longest time a room is open before its release and after it, in minutes.
 const OPEN_MINUTES_MAX: u16 = 12 * 60;
 /// Most passes that are live at once.
@@ -48,6 +50,9 @@ pub(super) fn read(
         department,
         name: text(section, "name", NAME_CHARS_MAX),
         at,
+        policy: section
+            .get("policy", kinds::one_of(&POLICIES))
+            .unwrap_or(RoomPolicy::Line),
         offices: read_offices(section, department, offices),
         opens_minutes,
         closes_minutes,

@@ -11,7 +11,8 @@ use crate::rules::catalogue::{Channel, Closure, Opening, Question, Quota, Wave};
 use crate::rules::release::drip::DRIP_MINUTES_MAX;
 
 /// Channels for which capacity can be held back.
-const CHANNELS: [(&str, Channel); 2] = [
+const CHANNELS: [(&str, Channel); 3] = [
+    ("agent", Channel::Agent),
     ("call-centre", Channel::CallCentre),
     ("walk-in", Channel::WalkIn),
 ];

@@ -1,0 +1,216 @@
+//! What time brings about: offers that nobody answers, wishes that are over, rooms that are drawn.
+
+use crate::rules::day::{Expiry, State};
+use crate::rules::time::{DayNumber, Millis, UnixMillis};
+use crate::rules::wish::agent::{Due, Notice, Standing, What};
+use crate::rules::wish::fact::{Offer, WishFact};
+use crate::rules::wish::{Place, WishId};
+use crate::shell::engine::Engine;
+
+/// Offers that lapse, and wishes that end, in one tick.
+const DUE_PER_TICK: usize = 10_000;
+/// Wishes that are held against what is free in one tick, after they were laid or changed.
+const FRESH_PER_TICK: usize = 64;
+/// An offer of which nobody could be told is kept so much longer each time.
+const UNTOLD_STEP: Millis = Millis::from_minutes(5);
+/// Whoever is told later than this after the offer was made gets the time back.
+const TOLD_LATE: Millis = Millis::from_minutes(1);
+
+impl Engine {
+    /// What time and free seats bring about; call it a few times a second. `random` gives entropy
+    /// for ids.
+    pub fn tick_wishes(&self, now: UnixMillis, mut random: impl FnMut() -> u64) {
+        if !self.ledger.health().is_ready() {
+            // Nothing can be promised, and nobody can answer: all waits.
+            self.wishes.watch.lock().away_since.get_or_insert(now);
+            return;
+        }
+        let away_since = self.wishes.watch.lock().away_since.take();
+        if let Some(since) = away_since {
+            self.make_up_for(now, now - since);
+        }
+        self.end_what_is_due(now);
+        self.place_the_drawn();
+        self.hold_lotteries(now, &mut random);
+        self.make_days(now);
+        for id in self.wishes.take_fresh(FRESH_PER_TICK) {
+            self.look_for(now, id);
+        }
+        for (key, shard) in self.changed_days(now) {
+            self.give_out(now, key, &shard, &mut random);
+        }
+    }
+
+    /// The ledger was away for so long: nobody could answer, so that time does not count.
+    pub(super) fn make_up_for(&self, now: UnixMillis, outage: Millis) {
+        let offers = self.look_at_wishes(|agent| agent.offers_until(now + outage));
+        for (id, offer) in offers {
+            self.prolong(now, id, offer, UnixMillis(offer.deadline) + outage);
+        }
+    }
+
+    pub(super) fn end_what_is_due(&self, now: UnixMillis) {
+        let Some(today) = DayNumber::from_date(self.date_of(now)) else {
+            return;
+        };
+        let (due, any) = {
+            let mut agent = self.wishes.lock();
+            let due = agent.due(now, today, DUE_PER_TICK);
+            (due, agent.is_any_waiting())
+        };
+        self.wishes.set_any(any);
+        for due in due {
+            match due {
+                Due::Lapsed(id, offer) => self.lapse(now, id, offer),
+                Due::Forgotten(id) => {
+                    self.note_wish(now, id, WishFact::Forgotten);
+                }
+                Due::Ended(id, how) => {
+                    let offer = self.look_at_wishes(|agent| match agent.known(id)?.standing {
+                        Standing::Offered(offer) => Some(offer),
+                        _ => None,
+                    });
+                    // An offer whose acceptance is on its way decides by itself.
+                    if offer.is_none_or(|offer| self.take_back(now, offer)) {
+                        self.note_wish(now, id, WishFact::Ended { how });
+                    }
+                }
+            }
+        }
+    }
+
+    /// Nobody has answered in time, or nobody could be told yet.
+    pub(super) fn lapse(&self, now: UnixMillis, id: WishId, offer: Offer) {
+        // As it was when it was made.
+        let untold = self.look_at_wishes(|agent| {
+            let of_offer = |notice: &Notice| match notice.what {
+                What::Offered(made) if made.number == offer.number => Some(made),
+                _ => None,
+            };
+            agent.known(id)?.notices.iter().find_map(of_offer)
+        });
+        if let Some(made) = untold
+            && now < UnixMillis(made.deadline) + self.limits.answers.stretch_max
+            && self.prolong(now, id, made, now + UNTOLD_STEP)
+        {
+            return;
+        }
+        let Some((shard, _)) = self.existing(offer.seat) else {
+            self.note_wish(
+                now,
+                id,
+                WishFact::Lapsed {
+                    number: offer.number,
+                },
+            );
+            return;
+        };
+        let expiry = shard.decide(|day| {
+            let expiry = day.expire(now, offer.seat);
+            if expiry == Expiry::Freed {
+                self.resting().rest(day, offer.seat, now);
+            }
+            expiry
+        });
+        match expiry {
+            // The acceptance is on its way, or its refusal has given it more time.
+            Expiry::Later(deadline) if deadline > UnixMillis(offer.deadline) => {
+                let fact = WishFact::Prolonged {
+                    number: offer.number,
+                    deadline: deadline.0,
+                };
+                self.note_wish(now, id, fact);
+            }
+            Expiry::Later(_) => {}
+            Expiry::Freed | Expiry::Nothing => {
+                let number = offer.number;
+                if self.note_wish(now, id, WishFact::Lapsed { number }) {
+                    self.wishes.add_fresh(id);
+                }
+            }
+        }
+    }
+
+    /// Gives an offered seat back, unless somebody has accepted it.
+    pub(super) fn take_back(&self, now: UnixMillis, offer: Offer) -> bool {
+        let Some((shard, _)) = self.existing(offer.seat) else {
+            return true;
+        };
+        shard.decide(|day| {
+            let state = day.reservation(offer.seat).map(|it| &it.state);
+            if matches!(state, Some(State::Confirming(..) | State::Booked(..))) {
+                return false;
+            }
+            if day.forget(offer.seat) {
+                self.resting().rest(day, offer.seat, now);
+            }
+            true
+        })
+    }
+
+    /// A notice was handed over. Whoever hears late of an offer has so much longer to answer.
+    pub fn told(&self, now: UnixMillis, id: WishId, notice: Notice) {
+        let fact = WishFact::Told {
+            notice: notice.number,
+        };
+        if !self.note_wish(now, id, fact) {
+            return;
+        }
+        if let What::Offered(offer) = notice.what {
+            let late = now - notice.at;
+            if late > TOLD_LATE {
+                let deadline = UnixMillis(offer.deadline) + late;
+                self.prolong(now, id, offer, deadline);
+            }
+        }
+    }
+
+    /// Gives an offer more time than it had when it was made, as far as the terms and the seat
+    /// allow. Returns whether it can still be answered.
+    pub(super) fn prolong(
+        &self,
+        now: UnixMillis,
+        id: WishId,
+        offer: Offer,
+        deadline: UnixMillis,
+    ) -> bool {
+        let most = UnixMillis(offer.deadline) + self.limits.answers.stretch_max;
+        let deadline = deadline.min(most).min(UnixMillis(offer.start));
+        let shard = self.existing(offer.seat).map(|(shard, _)| shard);
+        let stretched = shard.and_then(|it| it.decide(|day| day.stretch(offer.seat, deadline)));
+        let Some(deadline) = stretched else {
+            return false;
+        };
+        let fact = WishFact::Prolonged {
+            number: offer.number,
+            deadline: deadline.0,
+        };
+        self.note_wish(now, id, fact);
+        now < deadline
+    }
+
+    /// Rooms that are drawn now tell their wishes their places.
+    pub(super) fn place_the_drawn(&self) {
+        let known = self.wishes.watch.lock().drawn.clone();
+        for shard in self.rooms.all() {
+            if known.contains(&shard.id) || !shard.decide(|room| room.drawn().is_some()) {
+                continue;
+            }
+            let undrawn = self.look_at_wishes(|agent| agent.undrawn(shard.id));
+            let placed: Vec<(WishId, Place)> = shard.decide(|room| {
+                let since = room.plan().release_at.0;
+                let place = |(id, seq): (WishId, u32)| {
+                    let position = room.position_of(seq)?;
+                    Some((id, Place { since, position }))
+                };
+                undrawn.into_iter().filter_map(place).collect()
+            });
+            let ids: Vec<WishId> = placed.iter().map(|(id, _)| *id).collect();
+            self.wishes.lock().place(placed);
+            for id in ids {
+                self.wishes.add_fresh(id);
+            }
+            self.wishes.watch.lock().drawn.insert(shard.id);
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! The wishes of an engine behind their lock.
+//!
+//! Whoever has a day locked may lock the wishes, never the other way round; wishes and rooms are
+//! never locked together.
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::sync::{AtomicBool, Mutex, MutexGuard, Ordering};
+use crate::rules::ids::DayKey;
+use crate::rules::room::RoomId;
+use crate::rules::time::UnixMillis;
+use crate::rules::wish::WishId;
+use crate::rules::wish::agent::Agent;
+use crate::rules::wish::answer::AnswerTerms;
+
+/// What waits for seats.
+#[derive(Debug)]
+pub struct Wishes {
+    agent: Mutex<Agent>,
+    /// Laid or changed, and not yet held against what is free.
+    fresh: Mutex<Vec<WishId>>,
+    /// Whether any wish waits, so that nobody locks the wishes to find that there are none.
+    any: AtomicBool,
+    /// What only the ticking thread touches.
+    pub(super) watch: Mutex<Watch>,
+}
+
+/// How the days were when they were last held against the wishes.
+#[derive(Debug, Default)]
+pub(super) struct Watch {
+    pub(super) seen: HashMap<DayKey, u64>,
+    /// To be looked at although they have not changed.
+    pub(super) again: BTreeSet<DayKey>,
+    /// To be looked at in a minute: there is no time to ask anybody now.
+    pub(super) later: BTreeSet<DayKey>,
+    pub(super) away_since: Option<UnixMillis>,
+    /// When the days that are still to be opened were last made.
+    pub(super) days_made: Option<i64>,
+    /// Rooms whose draw the wishes know.
+    pub(super) drawn: BTreeSet<RoomId>,
+}
+
+impl Wishes {
+    pub(super) fn new(terms: AnswerTerms) -> Wishes {
+        Wishes {
+            agent: Mutex::new(Agent::new(terms, WishId(0))),
+            fresh: Mutex::default(),
+            any: AtomicBool::new(false),
+            watch: Mutex::default(),
+        }
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, Agent> {
+        self.agent.lock()
+    }
+
+    /// Whether any wish waits, as of a moment ago.
+    pub(super) fn any(&self) -> bool {
+        self.any.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_any(&self, any: bool) {
+        self.any.store(any, Ordering::Relaxed);
+    }
+
+    pub(super) fn add_fresh(&self, id: WishId) {
+        self.fresh.lock().push(id);
+        self.set_any(true);
+    }
+
+    /// The oldest of them, so many at most.
+    pub(super) fn take_fresh(&self, max: usize) -> Vec<WishId> {
+        let mut fresh = self.fresh.lock();
+        let count = fresh.len().min(max);
+        fresh.drain(..count).collect()
+    }
+}

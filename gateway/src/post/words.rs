@@ -1,0 +1,348 @@
+//! What a letter says, in three languages.
+//!
+//! It repeats nothing that somebody has typed, not even their name: whoever gives a stranger's
+//! address cannot make us send the stranger a text of theirs.
+
+use jiff::tz::TimeZone;
+use morgenruh_engine::rules::catalogue::Text;
+use morgenruh_engine::rules::time::UnixMillis;
+use morgenruh_engine::rules::wish::fact::WishEnding;
+
+use super::links::Links;
+use super::notice::{Notice, NoticeKind, Visit};
+use crate::language::Language;
+
+/// A letter before it is text or HTML.
+#[derive(Debug)]
+pub(super) struct Words {
+    pub(super) language: Language,
+    pub(super) subject: String,
+    pub(super) title: &'static str,
+    pub(super) paragraphs: Vec<String>,
+    /// What it is about: names and values.
+    pub(super) facts: Vec<(&'static str, String)>,
+    /// What can be done: words and addresses.
+    pub(super) links: Vec<(&'static str, String)>,
+    /// What is to be known beside that.
+    pub(super) remark: Option<&'static str>,
+    /// Who writes.
+    pub(super) sender: String,
+    /// Why they do, and how to make them stop.
+    pub(super) reason: Option<(&'static str, &'static str, String)>,
+}
+
+impl Words {
+    pub(super) fn of(notice: &Notice, city: &Text, zone: &TimeZone, links: &Links) -> Words {
+        let pen = Pen {
+            language: notice.language,
+            zone,
+            links,
+        };
+        let sender = one_line(notice.language.choose(&city.de, &city.en));
+        let mut words = Words {
+            language: notice.language,
+            subject: String::new(),
+            title: "",
+            paragraphs: Vec::new(),
+            facts: Vec::new(),
+            links: Vec::new(),
+            remark: None,
+            sender,
+            reason: notice.kind.wish_goes_on().then(|| pen.reason(notice)),
+        };
+        pen.write(notice, &mut words);
+        words
+    }
+}
+
+struct Pen<'n> {
+    language: Language,
+    zone: &'n TimeZone,
+    links: &'n Links,
+}
+
+impl Pen<'_> {
+    fn write(&self, notice: &Notice, words: &mut Words) {
+        match &notice.kind {
+            NoticeKind::Laid { services } => self.laid(words, services),
+            NoticeKind::Offered {
+                deadline,
+                visit,
+                accept,
+                decline,
+            } => self.offered(words, *deadline, visit, [accept, decline]),
+            NoticeKind::Booked {
+                code,
+                visit,
+                manage,
+                brought_forward,
+                ..
+            } => self.booked(words, code, visit, manage, *brought_forward),
+            NoticeKind::Lapsed { visit } => self.lapsed(words, visit),
+            NoticeKind::Ended { how } => self.ended(words, *how),
+            NoticeKind::Trial => self.trial(words),
+        }
+        if notice.kind.wish_goes_on() {
+            let name = self.say(
+                "Wunsch ansehen oder ändern",
+                "Wunsch ansehen oder ändern",
+                "See or change the wish",
+            );
+            words.links.push((name, self.links.whole(&notice.manage)));
+        }
+    }
+
+    fn laid(&self, words: &mut Words, services: &str) {
+        words.title = self.say(
+            "Ihr Terminwunsch ist vorgemerkt",
+            "Wir haben Ihren Termin-Wunsch",
+            "We have your wish for an appointment",
+        );
+        words.subject = words.title.to_owned();
+        words.paragraphs.push(
+            self.say(
+                "Sobald ein Termin frei wird, der zu Ihrem Wunsch passt, melden wir uns. Wünsche \
+                 kommen der Reihe nach dran.",
+                "Vielleicht wird ein Termin frei und passt zu Ihrem Wunsch. Dann schreiben wir \
+                 Ihnen. Es geht der Reihe nach.",
+                "As soon as an appointment becomes free that fits your wish, you will hear from \
+                 us. Wishes come in their turn.",
+            )
+            .to_owned(),
+        );
+        words.facts.push((self.what(), one_line(services)));
+    }
+
+    fn offered(&self, words: &mut Words, deadline: UnixMillis, visit: &Visit, paths: [&str; 2]) {
+        let deadline = self.language.moment(self.zone, deadline);
+        words.title = self.say(
+            "Ein Termin ist für Sie frei",
+            "Ein Termin ist frei für Sie",
+            "An appointment is free for you",
+        );
+        let (answer, kept) = match self.language {
+            Language::De => (
+                "bitte antworten Sie bis",
+                "Er passt zu Ihrem Wunsch, und wir halten ihn für Sie zurück bis",
+            ),
+            Language::DeLeicht => (
+                "bitte antworten Sie bis",
+                "Der Termin passt zu Ihrem Wunsch. Möchten Sie ihn? Sie haben Zeit bis",
+            ),
+            Language::En => (
+                "please answer by",
+                "It fits your wish, and we keep it for you until",
+            ),
+        };
+        words.subject = format!("{}: {answer} {deadline}", words.title);
+        words.paragraphs.push(format!("{kept} {deadline}."));
+        words.facts = self.visit(visit);
+        let names = match self.language {
+            Language::De | Language::DeLeicht => ["Termin annehmen", "Termin ablehnen"],
+            Language::En => ["Accept the appointment", "Decline the appointment"],
+        };
+        for (name, path) in names.into_iter().zip(paths) {
+            words.links.push((name, self.links.whole(path)));
+        }
+        words.remark = Some(self.say(
+            "Ohne Ihre Antwort bieten wir den Termin danach jemand anderem an.",
+            "Sie antworten nicht? Dann bekommt jemand anderes den Termin.",
+            "Without your answer it is offered to somebody else after that.",
+        ));
+    }
+
+    fn booked(
+        &self,
+        words: &mut Words,
+        code: &str,
+        visit: &Visit,
+        manage: &str,
+        brought_forward: bool,
+    ) {
+        let (title, paragraph) = if brought_forward {
+            let title = self.say(
+                "Ihr Termin ist jetzt früher",
+                "Ihr Termin ist jetzt früher",
+                "Your appointment is earlier now",
+            );
+            let paragraph = self.say(
+                "Ein früherer Termin ist frei geworden, und wir haben Ihren dorthin verlegt. Der \
+                 bisherige gilt nicht mehr.",
+                "Ein früherer Termin war frei. Dieser Termin gehört jetzt Ihnen. Der alte Termin \
+                 gilt nicht mehr.",
+                "An earlier one became free, and yours has been moved there. The previous time no \
+                 longer holds.",
+            );
+            (title, paragraph)
+        } else {
+            let title = self.say(
+                "Ihr Termin ist gebucht",
+                "Sie haben einen Termin",
+                "Your appointment is booked",
+            );
+            let paragraph = self.say(
+                "Aus Ihrem Wunsch ist ein Termin geworden.",
+                "Ihr Wunsch ist erfüllt.",
+                "Your wish has become an appointment.",
+            );
+            (title, paragraph)
+        };
+        words.title = title;
+        words.subject = format!("{title}: {}", self.language.date(self.zone, visit.start));
+        words.paragraphs.push(paragraph.to_owned());
+        words.facts = self.visit(visit);
+        let number = self.say("Terminnummer", "Termin-Nummer", "Appointment number");
+        words.facts.push((number, one_line(code)));
+        let name = self.say(
+            "Termin ansehen, verschieben oder absagen",
+            "Termin ansehen, ändern oder absagen",
+            "See, move or cancel the appointment",
+        );
+        words.links.push((name, self.links.whole(manage)));
+        words.remark = Some(self.say(
+            "Die angehängte Datei trägt den Termin in Ihren Kalender ein.",
+            "Bei dieser E-Mail ist eine Datei. Damit kommt der Termin in Ihren Kalender.",
+            "The attached file puts the appointment into your calendar.",
+        ));
+    }
+
+    fn lapsed(&self, words: &mut Words, visit: &Visit) {
+        words.title = self.say(
+            "Ein Angebot ist abgelaufen",
+            "Die Zeit für Ihre Antwort ist vorbei",
+            "An offer has lapsed",
+        );
+        words.subject = words.title.to_owned();
+        words.paragraphs.push(
+            self.say(
+                "Wir haben bis zum Ende der Frist keine Antwort bekommen und bieten den Termin \
+                 jetzt jemand anderem an. Ihr Wunsch bleibt bestehen.",
+                "Sie haben nicht geantwortet. Den Termin bekommt jetzt jemand anderes. Ihr Wunsch \
+                 bleibt bestehen.",
+                "There was no answer in time, so the appointment is now offered to somebody else. \
+                 Your wish stands.",
+            )
+            .to_owned(),
+        );
+        words.facts = self.visit(visit);
+    }
+
+    fn ended(&self, words: &mut Words, how: WishEnding) {
+        words.title = self.say(
+            "Ihr Terminwunsch ist beendet",
+            "Ihr Termin-Wunsch ist zu Ende",
+            "Your wish for an appointment has ended",
+        );
+        words.subject = words.title.to_owned();
+        let why = match how {
+            WishEnding::Withdrawn => self.say(
+                "Der Wunsch ist zurückgezogen. Wir bieten Ihnen dazu nichts mehr an.",
+                "Der Wunsch ist gelöscht. Sie bekommen keine Angebote mehr.",
+                "The wish is withdrawn. Nothing more is offered to you for it.",
+            ),
+            WishEnding::Outdated => self.say(
+                "Der letzte Tag, den Sie genannt haben, ist vorbei, und kein Termin ist daraus \
+                 geworden. Sie können jederzeit einen neuen Wunsch anlegen.",
+                "Der letzte Tag von Ihrem Wunsch ist vorbei. Wir haben leider keinen Termin \
+                 gefunden. Sie können einen neuen Wunsch eintragen.",
+                "The last day that you named is over, and no appointment has come of it. You can \
+                 lay a new wish at any time.",
+            ),
+            WishEnding::UsedUp => self.say(
+                "Mehrere Angebote wurden abgelehnt oder nicht beantwortet. Jetzt kommen andere \
+                 zuerst. Sie können jederzeit einen neuen Wunsch anlegen.",
+                "Sie haben mehrere Angebote nicht angenommen. Jetzt sind andere Menschen dran. Sie \
+                 können einen neuen Wunsch eintragen.",
+                "Several offers were declined or not answered. Now others come first. You can lay \
+                 a new wish at any time.",
+            ),
+            WishEnding::Merged => self.say(
+                "Aus einem anderen Wunsch von Ihnen ist ein Termin für dasselbe geworden. Dieser \
+                 Wunsch ist damit erledigt.",
+                "Sie haben jetzt einen Termin durch einen anderen Wunsch. Diesen Wunsch brauchen \
+                 Sie nicht mehr.",
+                "Another wish of yours has become an appointment for the same. So this wish is \
+                 settled.",
+            ),
+            WishEnding::Overtaken => self.say(
+                "Der Termin, für den Sie sich einen früheren gewünscht haben, ist abgesagt, oder \
+                 seine Zeit ist gekommen.",
+                "Sie wollten einen früheren Termin. Aber der alte Termin ist abgesagt oder schon \
+                 dran.",
+                "The appointment for which you wished an earlier one is cancelled, or its time has \
+                 come.",
+            ),
+        };
+        words.paragraphs.push(why.to_owned());
+    }
+
+    fn trial(&self, words: &mut Words) {
+        words.title = self.say("Ein Probebrief", "Ein Probe-Brief", "A trial letter");
+        words.subject = words.title.to_owned();
+        words.paragraphs.push(
+            self.say(
+                "Dieser Brief zeigt, dass der Mailserver Briefe der Terminvergabe annimmt und \
+                 weitergibt. Niemand muss etwas tun.",
+                "Dieser Brief ist eine Probe. Die Probe hat geklappt. Sie müssen nichts tun.",
+                "This letter shows that the mail server takes letters of the appointment service \
+                 and passes them on. Nobody needs to do anything.",
+            )
+            .to_owned(),
+        );
+        let name = self.say(
+            "Zur Terminvergabe",
+            "Zu den Terminen",
+            "To the appointments",
+        );
+        words.links.push((name, self.links.whole("/")));
+    }
+
+    fn visit(&self, visit: &Visit) -> Vec<(&'static str, String)> {
+        let (when, place) = match self.language {
+            Language::De | Language::DeLeicht => ("Wann", "Wo"),
+            Language::En => ("When", "Where"),
+        };
+        let start = self.language.moment(self.zone, visit.start);
+        let end = self.language.time(self.zone, visit.end);
+        let until = self.say("bis", "bis", "to");
+        vec![
+            (when, format!("{start} {until} {end}")),
+            (
+                place,
+                one_line(&format!("{}, {}", visit.office, visit.address)),
+            ),
+            (self.what(), one_line(&visit.services)),
+        ]
+    }
+
+    fn what(&self) -> &'static str {
+        self.say("Wofür", "Wofür", "What for")
+    }
+
+    fn reason(&self, notice: &Notice) -> (&'static str, &'static str, String) {
+        let why = self.say(
+            "Sie bekommen diese E-Mail, weil zu Ihrer Adresse ein Terminwunsch gehört. Wenn er \
+             nicht von Ihnen ist oder Sie nichts mehr hören möchten, löschen Sie ihn hier:",
+            "Sie bekommen diese E-Mail, weil es einen Termin-Wunsch mit Ihrer Adresse gibt. Der \
+             Wunsch ist nicht von Ihnen? Oder Sie wollen keine E-Mails mehr? Hier können Sie den \
+             Wunsch löschen:",
+            "You get this e-mail because a wish for an appointment belongs to your address. If it \
+             is not yours, or if you want to hear no more of it, delete it here:",
+        );
+        let name = self.say("Wunsch löschen", "Wunsch löschen", "Delete the wish");
+        (why, name, self.links.whole(&notice.withdraw))
+    }
+
+    fn say(&self, de: &'static str, leicht: &'static str, en: &'static str) -> &'static str {
+        match self.language {
+            Language::De => de,
+            Language::DeLeicht => leicht,
+            Language::En => en,
+        }
+    }
+}
+
+/// Nothing in it begins a line of its own.
+fn one_line(text: &str) -> String {
+    text.replace(char::is_control, " ")
+}
