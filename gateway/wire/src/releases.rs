@@ -9,8 +9,8 @@ pub struct ReleaseDocument {
     #[schema(example = "buergerbuero-2026-11-23-0630")]
     pub id: String,
     pub office: String,
-    /// `open` for everybody at once, `rush` through a waiting room, `draw` by its lottery, or `drip`
-    /// at random seconds.
+    /// `open` for everybody at once, `rush` through a waiting room, `draw` by its lottery, or
+    /// `drip` at random seconds.
     pub policy: String,
     /// `due`, `open`, or what staff have made of it: `paused`, `withdrawn`, `published`.
     pub state: String,

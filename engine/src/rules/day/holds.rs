@@ -194,7 +194,8 @@ impl Day {
         }
     }
 
-    /// Takes back a hold that could not be handed on to whoever asked. Returns whether there was one.
+    /// Takes back a hold that could not be handed on to whoever asked. Returns whether there was
+    /// one.
     pub fn forget(&mut self, id: ReservationId) -> bool {
         let state = self.slab.get(id).map(|reservation| &reservation.state);
         let is_held = matches!(state, Some(State::Held(_)));

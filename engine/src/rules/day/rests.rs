@@ -1,8 +1,8 @@
 //! Seats that were given back: for wishes first, for everybody after a while.
 //!
 //! Whoever cancels a booking so that a friend can take the seat in the same second must not know
-//! when that second is. So a seat that is given back *rests*: its cells belong to the channel of the
-//! wishes until a moment that nobody can guess.
+//! when that second is. So a seat that is given back *rests*: its cells belong to the channel of
+//! the wishes until a moment that nobody can guess.
 
 use super::{Day, END_OF_TIME, HoldRefusal, HoldTerms, Reservation, State};
 use crate::rules::calendar::{Guard, PlannedWave};

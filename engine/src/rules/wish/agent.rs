@@ -352,8 +352,8 @@ impl Agent {
         }
     }
 
-    /// What the wishes of a room have come to: whether one is being decided about, and who has which
-    /// seat, by position.
+    /// What the wishes of a room have come to: whether one is being decided about, and who has
+    /// which seat, by position.
     pub fn allotted(&self, room: RoomId) -> (bool, Vec<(u32, ReservationId)>) {
         let mut deciding = false;
         let mut seats = Vec::new();
@@ -373,8 +373,9 @@ impl Agent {
         (deciding, seats)
     }
 
-    /// Whether it has not turned this start down before, and nothing of the same person for the same
-    /// service is offered or being decided: several wishes of one person bring no more than one.
+    /// Whether it has not turned this start down before, and nothing of the same person for the
+    /// same service is offered or being decided: several wishes of one person bring no more than
+    /// one.
     fn may_have(&self, id: WishId, gap: &Gap<'_>, start: u16) -> bool {
         let Some(known) = self.wishes.get(&id) else {
             return false;
