@@ -14,6 +14,7 @@ mod life;
 mod lottery;
 mod naive;
 mod notebook;
+mod releases;
 mod room_config;
 mod room_lines;
 mod room_outage;

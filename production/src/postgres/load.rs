@@ -10,8 +10,8 @@ use morgenruh_engine::shell::stored::{HOLD_LIFE_MAX, HoldFact, Remembered, Remem
 use super::copy::{RowIn, timestamp};
 use super::fault::Fault;
 use super::link::Session;
-use super::rooms;
 use super::values::{channel, position};
+use super::{releases, rooms};
 
 /// Bookings between two reports of progress.
 const PROGRESS_EVERY: u64 = 100_000;
@@ -56,7 +56,7 @@ pub(super) fn load(
         "COPY (SELECT at, fact, reservation, successor, channel, services, secret, deadline,
                       ticket
                  FROM facts WHERE at >= timestamptz '2000-01-01 00:00Z' + {} * interval '1 us'
-                              AND fact <> 'room'
+                              AND fact NOT IN ('room', 'release')
                 ORDER BY position) TO STDOUT (FORMAT binary)",
         timestamp(oldest)
     );
@@ -67,6 +67,7 @@ pub(super) fn load(
         Ok(())
     })?;
     remembered.room_facts = rooms::load(session, today)?;
+    remembered.release_facts = releases::load(session, today)?;
     Ok(remembered)
 }
 

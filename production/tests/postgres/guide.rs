@@ -22,6 +22,7 @@ fn filled() -> Server {
     let mut history = History::new(7, TOWN);
     store.apply(&history.facts(600)).unwrap();
     store.apply(&history.room(1, 5)).unwrap();
+    store.apply(&history.release(1)).unwrap();
     let mut open = history.room(2, 3);
     open.pop();
     store.apply(&open).unwrap();
@@ -106,7 +107,7 @@ fn who_evaluates_sees_no_personal_data() {
             "{table}"
         );
     }
-    for withheld in ["persons", "quarantine", "room_facts"] {
+    for withheld in ["persons", "quarantine", "room_facts", "release_facts"] {
         assert!(!granted.contains(withheld));
     }
     let secrets = format!("SELECT count(*) FROM room_facts WHERE fact::text LIKE '%{SECRET}%'");
@@ -150,6 +151,10 @@ fn views_and_facts_agree() {
         (
             "SELECT count(*) FROM room_facts WHERE event <> 'spent'",
             "SELECT count(*) FROM facts WHERE fact = 'room'",
+        ),
+        (
+            "SELECT count(*) FROM release_facts",
+            "SELECT count(*) FROM facts WHERE fact = 'release'",
         ),
         (
             "SELECT count(*) FROM bookings",

@@ -104,6 +104,7 @@ fn assert_same(one: &Stored, other: &Stored, seed: u64) {
     assert_eq!(one.holds, other.holds, "seed {seed}");
     assert_eq!(keys(one), keys(other), "seed {seed}");
     assert_eq!(one.room_facts, other.room_facts, "seed {seed}");
+    assert_eq!(one.release_facts, other.release_facts, "seed {seed}");
     let booked = |stored: &Stored| {
         let states = stored.bookings.iter().map(|booking| &booking.state);
         states.filter(|it| matches!(it, State::Booked(..))).count()

@@ -148,8 +148,7 @@ impl Day {
         let is_shut = |guard: &Guard| {
             now < guard.until && Some(guard.room) != room && !self.lifted.contains(&guard.room)
         };
-        let waves = self.plan.waves[..self.waves_released].iter();
-        waves
+        self.begun_waves()
             .filter_map(|wave| Some((wave, wave.guard.filter(is_shut)?.room)))
             .collect()
     }
