@@ -11,7 +11,7 @@ mod reader;
 pub(super) mod rooms;
 mod tables;
 mod tail;
-mod wishes;
+pub(super) mod wishes;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
