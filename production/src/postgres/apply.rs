@@ -16,8 +16,8 @@ use super::batch::{Change, collapse};
 use super::copy::RowsOut;
 use super::fault::Fault;
 use super::link::Session;
-use super::rooms;
 use super::values::{Day, Instant, channel_name, number};
+use super::{rooms, wishes};
 
 const ADVANCE: &str = include_str!("sql/advance.sql");
 const COPY_FACTS: &str = include_str!("sql/copy_facts.sql");
@@ -58,6 +58,7 @@ pub(super) fn apply(session: &mut Session, records: &[Placed]) -> Result<(), Fau
     advance(session, records)?;
     session.copy_in(COPY_FACTS, facts(records))?;
     rooms::apply(session, records)?;
+    wishes::apply(session, records)?;
     let those = |wanted: fn(&Change<'_>) -> bool| -> Vec<&Change<'_>> {
         changes.iter().filter(|change| wanted(change)).collect()
     };
