@@ -17,4 +17,5 @@ pub mod stored;
 mod sync;
 pub mod verify;
 pub mod vital;
+mod wish_check;
 pub mod wishes;

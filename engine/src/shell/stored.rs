@@ -11,7 +11,7 @@ use crate::rules::room::RoomId;
 use crate::rules::room::fact::{RoomFact, RoomRecord};
 use crate::rules::time::{Millis, UnixMillis};
 use crate::rules::wish::WishId;
-use crate::rules::wish::fact::WishRecord;
+use crate::rules::wish::fact::{WishFact, WishRecord};
 
 /// No hold lives longer: two hours, once extended, and four hours stretched by an outage.
 pub const HOLD_LIFE_MAX: Millis = Millis::from_minutes(8 * 60);
@@ -181,6 +181,7 @@ impl Remembered {
     /// What there is to recover at this time.
     pub fn into_stored(mut self, now: UnixMillis) -> Stored {
         forget_ended(&mut self.room_facts);
+        leave_out_forgotten(&mut self.wish_facts);
         let newest_first = self.hold_facts.into_iter().rev();
         let facts = newest_first.map(Ok::<_, std::convert::Infallible>);
         let Ok(holds) = live_holds(facts, now);
@@ -221,6 +222,21 @@ fn forget_ended(room_facts: &mut [RoomRecord]) {
             identities.clear();
         }
     }
+}
+
+/// Takes out the facts of wishes of which nobody knows any more, or not here, who laid them.
+fn leave_out_forgotten(wish_facts: &mut Vec<WishRecord>) {
+    let mut known: HashSet<WishId> = HashSet::new();
+    for WishRecord { wish, fact, .. } in &*wish_facts {
+        match fact {
+            WishFact::Laid {
+                contact: Some(_), ..
+            } => known.insert(*wish),
+            WishFact::Forgotten => known.remove(wish),
+            _ => false,
+        };
+    }
+    wish_facts.retain(|it| known.contains(&it.wish));
 }
 
 /// The booking that a fact changes.

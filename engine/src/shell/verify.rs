@@ -1,5 +1,5 @@
 //! Re-checks a data directory: each seat once, facts and tables agree, counts add up; for waiting
-//! rooms see `room_check`.
+//! rooms see `room_check`, for wishes `wish_check`.
 //!
 //! What is durable and not in the tables yet is held against the facts before it, but not against
 //! the tables.
@@ -10,7 +10,7 @@ use std::path::Path;
 use rusqlite::{Connection, OpenFlags};
 
 use super::sqlite::{DATABASE, each_waiting, releases};
-use super::{record_text, room_check};
+use super::{record_text, room_check, wish_check};
 use crate::rules::ids::{DayKey, ReservationId, Seat};
 use crate::rules::record::{Fact, Position};
 
@@ -48,6 +48,7 @@ pub fn verify(data: &Path) -> rusqlite::Result<Findings> {
     check.persons()?;
     check.rooms()?;
     check.releases()?;
+    check.wishes()?;
     check.quarantine()?;
     check.waiting(&mut history)?;
     check.errors(history.errors);
@@ -73,7 +74,7 @@ struct History {
     /// The booking id of each reservation that a booking has had.
     origins: HashMap<ReservationId, ReservationId>,
     /// Who has a unit of a counter at this point of the history.
-    taken: HashMap<(DayKey, u8, u16), ReservationId>,
+    taken: HashMap<Unit, ReservationId>,
     errors: Vec<String>,
 }
 
@@ -139,7 +140,10 @@ impl History {
     }
 }
 
-fn units(id: ReservationId) -> impl Iterator<Item = (DayKey, u8, u16)> {
+/// A unit of a counter.
+pub(super) type Unit = (DayKey, u8, u16);
+
+pub(super) fn units(id: ReservationId) -> impl Iterator<Item = Unit> {
     let seat = id.seat();
     (seat.start..seat.end()).map(move |unit| (seat.key, seat.counter, unit))
 }
@@ -373,6 +377,12 @@ impl Check {
         if lost > 0 {
             errors.push(format!("{lost} facts of releases are not in their table"));
         }
+        self.errors(errors);
+        Ok(())
+    }
+
+    fn wishes(&mut self) -> rusqlite::Result<()> {
+        let errors = wish_check::check(&self.connection)?;
         self.errors(errors);
         Ok(())
     }

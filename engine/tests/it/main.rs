@@ -25,3 +25,4 @@ mod support;
 mod threads;
 mod wish_index;
 mod wishes;
+mod wishes_kept;

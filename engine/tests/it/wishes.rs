@@ -582,3 +582,21 @@ fn a_wish_ends_with_its_days_or_with_its_booking() {
         [0]
     );
 }
+
+/// A message is handed over while its wish is forgotten: nothing more is written of it.
+#[test]
+fn nothing_happens_to_a_wish_that_is_forgotten() {
+    let (mut hallway, _) = full();
+    let id = hallway.lay(wish(), 1);
+    let (_, notice) = hallway.engine().look_at_wishes(|agent| agent.untold(1))[0];
+    hallway.withdraw(id, 1);
+    hallway.now = hallway.now + Millis::from_minutes(4 * 24 * 60);
+    hallway.tick();
+    hallway.engine().told(hallway.now, id, notice);
+    let hallway = hallway.restart();
+    let last = "SELECT event FROM wish_facts ORDER BY position DESC LIMIT 1";
+    assert_eq!(
+        crate::ledger::ask::<String>(hallway.data.path(), last),
+        ["forgotten"]
+    );
+}

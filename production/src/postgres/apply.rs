@@ -17,7 +17,7 @@ use super::copy::RowsOut;
 use super::fault::Fault;
 use super::link::Session;
 use super::values::{Day, Instant, channel_name, number};
-use super::{releases, rooms};
+use super::{releases, rooms, wishes};
 
 const ADVANCE: &str = include_str!("sql/advance.sql");
 const COPY_FACTS: &str = include_str!("sql/copy_facts.sql");
@@ -59,6 +59,7 @@ pub(super) fn apply(session: &mut Session, records: &[Placed]) -> Result<(), Fau
     session.copy_in(COPY_FACTS, facts(records))?;
     rooms::apply(session, records)?;
     releases::apply(session, records)?;
+    wishes::apply(session, records)?;
     let those = |wanted: fn(&Change<'_>) -> bool| -> Vec<&Change<'_>> {
         changes.iter().filter(|change| wanted(change)).collect()
     };

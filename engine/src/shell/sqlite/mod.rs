@@ -12,7 +12,7 @@ pub(super) mod releases;
 pub(super) mod rooms;
 mod tables;
 mod tail;
-mod wishes;
+pub(super) mod wishes;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};

@@ -107,7 +107,11 @@ fn told(row: &Row<'_>, first: usize) -> rusqlite::Result<WishFact> {
     Ok(fact)
 }
 
-fn parsed<T: serde::de::DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
+/// A column that is JSON.
+pub(in crate::shell) fn parsed<T: serde::de::DeserializeOwned>(
+    row: &Row<'_>,
+    column: usize,
+) -> rusqlite::Result<T> {
     serde_json::from_str(row.get_ref(column)?.as_str()?).map_err(|error| {
         rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error))
     })
