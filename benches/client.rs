@@ -27,6 +27,12 @@ pub fn get(path: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n").into_bytes()
 }
 
+/// The same from somebody who shows a token.
+pub fn get_with_token(path: &str, token: &str) -> Vec<u8> {
+    let head = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n");
+    format!("{head}authorization: Bearer {token}\r\n\r\n").into_bytes()
+}
+
 /// A request with a JSON body.
 pub fn post(path: &str, json: &str, request: &mut Vec<u8>) {
     use std::io::Write;

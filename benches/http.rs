@@ -12,11 +12,14 @@ use std::time::Duration;
 use morgenruh_benches::Effort;
 use morgenruh_benches::client::{self, WriteRequest};
 use morgenruh_benches::machine::Watch;
-use morgenruh_benches::servers::{HOLD_FILE, SPANS, Server, availability_file, can_pin};
+use morgenruh_benches::servers::{
+    HOLD_FILE, PLACE_FILE, ROOM_FILE, SPANS, Server, TICKET_FILE, availability_file, can_pin,
+};
 use morgenruh_benches::sides::{median, median_ratio};
 use morgenruh_benches::table::{Beside, Results, Row, folder};
 use morgenruh_benches::town::{self, Office, PASSPORT, office_id};
 use morgenruh_benches::visits::OFFICE;
+use morgenruh_benches::waiting::{self, WaitingRoom};
 use tempfile::TempDir;
 
 /// Rounds in which both sides take a turn.
@@ -24,6 +27,8 @@ const ROUNDS: usize = 7;
 /// How near the service comes to the bare handlers in CPU time per request.
 const AIM_AVAILABILITY: f64 = 0.8;
 const AIM_HOLD: f64 = 0.6;
+const AIM_ROOM: f64 = 0.85;
+const AIM_JOIN: f64 = 0.6;
 
 /// What free seats are read of, and what they are held at: enough seats for all rounds.
 const OFFICES: [Office; 3] = [OFFICE, LARGE, LARGE];
@@ -37,8 +42,13 @@ const LARGE_OFFICES: [u16; 2] = [2, 3];
 const VISIT_S: i64 = 15 * 60;
 const VISITS: u64 = 96;
 const DAY_S: i64 = 86_400;
-/// After a round of holds, the ledger gets so long to catch up.
+/// After a round of what changes something, the ledger gets so long to catch up.
 const SETTLE: Duration = Duration::from_millis(400);
+
+/// People who are in the waiting room from the beginning.
+const PEOPLE: u64 = 5_000;
+/// Some of them, who ask for their place.
+const TICKETS: usize = 64;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_bench-server");
 
@@ -46,9 +56,12 @@ fn main() -> io::Result<()> {
     let effort = Effort::asked();
     let home = TempDir::with_prefix_in("http-", folder()?)?;
     let mut watch = Watch::begin();
-    let sides = Sides::start(home.path())?;
+    let people = effort.pick(100, PEOPLE);
+    let sides = Sides::start(home.path(), people)?;
     let mut rows = Vec::new();
-    for scenario in scenarios(home.path(), effort)? {
+    let mut scenarios = appointments(home.path(), effort)?;
+    scenarios.extend(waiting_room(&sides, people, effort));
+    for scenario in scenarios {
         rows.extend(sides.measure(&scenario, effort.pick(1, ROUNDS), &mut watch)?);
     }
     let http = Results {
@@ -74,17 +87,20 @@ fn main() -> io::Result<()> {
 struct Sides {
     service: Server,
     bare: Server,
+    /// Of the service, with people in it.
+    room: WaitingRoom,
+    /// With which places in it are asked for, in turn.
+    tickets: Vec<String>,
 }
 
 impl Sides {
-    /// Starts the service, keeps what it answers, and starts the bare side with that.
-    fn start(home: &Path) -> io::Result<Sides> {
+    /// Starts the service, lets so many people come into its room, keeps what it answers, and
+    /// starts the bare side with that.
+    fn start(home: &Path, people: u64) -> io::Result<Sides> {
         let (config, data) = (home.join("config"), home.join("data"));
-        for (name, text) in town::files(&OFFICES) {
-            let path = config.join(name);
-            std::fs::create_dir_all(path.parent().unwrap_or(&config))?;
-            std::fs::write(path, text)?;
-        }
+        let mut files = town::files(&OFFICES);
+        waiting::add_room(&mut files);
+        town::write(&files, &config)?;
         let text = |path: &Path| path.to_string_lossy().into_owned();
         let program = Path::new(PROGRAM);
         let service = Server::start(program, &["service", &text(&config), &text(&data)])?;
@@ -99,8 +115,25 @@ impl Sides {
             home.join(HOLD_FILE),
             client::ask(service.address, &request, 201)?,
         )?;
+        let room = WaitingRoom::find(service.address)?;
+        let mut tickets = Vec::new();
+        for _ in 0..TICKETS {
+            let (ticket, answer) = room.ticket()?;
+            std::fs::write(home.join(TICKET_FILE), answer)?;
+            tickets.push(ticket);
+        }
+        let request = client::get_with_token(&room.below("/place"), &tickets[0]);
+        let place = client::ask(service.address, &request, 200)?;
+        std::fs::write(home.join(PLACE_FILE), place)?;
+        room.fill(people)?;
+        std::fs::write(home.join(ROOM_FILE), room.document()?)?;
         let bare = Server::start(program, &["bare", &text(home)])?;
-        Ok(Sides { service, bare })
+        Ok(Sides {
+            service,
+            bare,
+            room,
+            tickets,
+        })
     }
 
     /// The CPU time of a request, which aims are about, and the requests per second.
@@ -130,7 +163,7 @@ impl Sides {
                 "µs CPU",
                 cpu,
                 median_ratio(&theirs.cpu_us, &ours.cpu_us),
-                Some(it.aim),
+                it.aim,
             ),
             row(
                 "per s",
@@ -152,7 +185,7 @@ struct Scenario {
     count: u64,
     /// Time for the ledger to catch up after a round.
     settle: Duration,
-    aim: f64,
+    aim: Option<f64>,
 }
 
 /// CPU and wall-clock time of a round.
@@ -188,21 +221,19 @@ impl Figures {
     }
 }
 
-fn scenarios(home: &Path, effort: Effort) -> io::Result<Vec<Scenario>> {
+/// What people ask who come for an appointment.
+fn appointments(home: &Path, effort: Effort) -> io::Result<Vec<Scenario>> {
     let mut scenarios = Vec::new();
     for days in SPANS {
         let kilobytes = std::fs::metadata(home.join(availability_file(days)))?.len() / 1_000;
-        let fixed = |request: Vec<u8>| -> WriteRequest {
-            Arc::new(move |_, buffer| buffer.extend_from_slice(&request))
-        };
         scenarios.push(Scenario {
             what: format!("GET availability, days: {days}, {kilobytes} kB"),
-            ours: fixed(client::get(&availability_path(days)?)),
-            bare: fixed(client::get(&format!("/{days}"))),
+            ours: in_turn(vec![client::get(&availability_path(days)?)]),
+            bare: in_turn(vec![client::get(&format!("/{days}"))]),
             status: 200,
             count: effort.pick(100, if days > 14 { 10_000 } else { 40_000 }),
             settle: Duration::ZERO,
-            aim: AIM_AVAILABILITY,
+            aim: Some(AIM_AVAILABILITY),
         });
     }
     scenarios.push(Scenario {
@@ -212,9 +243,47 @@ fn scenarios(home: &Path, effort: Effort) -> io::Result<Vec<Scenario>> {
         status: 201,
         count: effort.pick(100, 40_000),
         settle: SETTLE,
-        aim: AIM_HOLD,
+        aim: Some(AIM_HOLD),
     });
     Ok(scenarios)
+}
+
+/// What people ask who wait. Those who join come last, so that the document stays as it was kept.
+fn waiting_room(sides: &Sides, people: u64, effort: Effort) -> Vec<Scenario> {
+    let Sides { room, tickets, .. } = sides;
+    let count = effort.pick(100, 40_000);
+    let scenario = |what: &str, [ours, bare]: [WriteRequest; 2], aim| Scenario {
+        what: what.to_owned(),
+        ours,
+        bare,
+        status: 200,
+        count,
+        settle: Duration::ZERO,
+        aim,
+    };
+    let documents = [room.below(""), "/room".to_owned()].map(|it| in_turn(vec![client::get(&it)]));
+    let places = [room.below("/place"), "/place".to_owned()].map(|path| {
+        let requests = tickets.iter().map(|it| client::get_with_token(&path, it));
+        in_turn(requests.collect())
+    });
+    let joins = [room.below("/tickets"), "/tickets".to_owned()].map(waiting::join_at);
+    let room = format!("GET room, people: {people}");
+    vec![
+        scenario(&room, documents, Some(AIM_ROOM)),
+        scenario("GET place", places, None),
+        Scenario {
+            status: 201,
+            settle: SETTLE,
+            ..scenario("POST tickets", joins, Some(AIM_JOIN))
+        },
+    ]
+}
+
+/// One request after the other, and again from the first.
+fn in_turn(requests: Vec<Vec<u8>>) -> WriteRequest {
+    Arc::new(move |number, buffer| {
+        buffer.extend_from_slice(&requests[number as usize % requests.len()]);
+    })
 }
 
 /// What is free at the first office from tomorrow on.

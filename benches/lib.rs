@@ -8,10 +8,14 @@
 //! allocation.rs   bench: hold and release, confirm, what is free; in one process
 //! draw.rs         bench: how long the draw of a waiting room takes, and what memory
 //! durable.rs      bench: how fast confirmations become durable, beside other databases
+//! lottery.rs      bench: fifty thousand wishes for two thousand seats
 //! recovery.rs     bench: from a million bookings to an engine that serves
 //! rooms.rs        bench: memory of a waiting room with a million tickets
+//! streams.rs      bench: memory of a service that thousands follow over open connections
+//! wishes.rs       bench: how a seat that becomes free finds its wish among a million
 //! http.rs         bench: the service over loopback, and the tables of all
 //! town.rs         the city in which all of it happens
+//! waiting.rs      a waiting room in it, to which people come
 //! visits.rs       the work: half-taken days, and who wants which seat
 //! rules.rs        the work done by the engine's rules
 //! whole.rs        the work done by the whole engine
@@ -43,6 +47,7 @@ pub mod table;
 pub mod threads;
 pub mod town;
 pub mod visits;
+pub mod waiting;
 pub mod whole;
 
 /// How much is done.

@@ -17,6 +17,7 @@ use crate::threads::together;
 const PING_PONG: Duration = Duration::from_millis(1);
 /// Blocks written to see what the disk takes.
 const SYNCS: usize = 64;
+const PAGE_BYTES: f64 = 4_096.0;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Machine {
@@ -134,6 +135,18 @@ fn fdatasync_us() -> std::io::Result<f64> {
         times.push(begin.elapsed().as_nanos() as f64 / 1_000.0);
     }
     Ok(median(&times))
+}
+
+/// What a process has in memory now, in bytes. It is named as in `/proc`: by its id, or `self`.
+///
+/// # Errors
+/// When the system does not say.
+pub fn resident_bytes(process: &str) -> std::io::Result<f64> {
+    let pages = fs::read_to_string(format!("/proc/{process}/statm"))?;
+    let resident = pages.split_whitespace().nth(1);
+    let resident: Option<f64> = resident.and_then(|pages| pages.parse().ok());
+    let resident = resident.ok_or_else(|| std::io::Error::other("statm is not as it was"))?;
+    Ok(resident * PAGE_BYTES)
 }
 
 /// Of the innermost mount that holds the path.

@@ -7,9 +7,9 @@ use std::hint::black_box;
 use std::io;
 
 use morgenruh_benches::Effort;
-use morgenruh_benches::machine::Watch;
+use morgenruh_benches::machine::{Watch, resident_bytes};
 use morgenruh_benches::table::{Beside, Results, Row};
-use morgenruh_engine::rules::catalogue::OfficeIndex;
+use morgenruh_engine::rules::catalogue::{OfficeIndex, RoomPolicy};
 use morgenruh_engine::rules::room::RoomId;
 use morgenruh_engine::rules::room::admission::Stock;
 use morgenruh_engine::rules::room::draw::DrawSecret;
@@ -21,7 +21,6 @@ use morgenruh_engine::rules::time::{DayNumber, Millis, UnixMillis};
 /// For everybody who waits, in megabytes.
 const AIM_MB: f64 = 16.0;
 const PEOPLE: u32 = 1_000_000;
-const PAGE_BYTES: f64 = 4_096.0;
 const OPENING: UnixMillis = UnixMillis(1_796_121_000_000);
 const RELEASE: UnixMillis = UnixMillis(OPENING.0 + 30 * 60_000);
 const STOCK: Stock = Stock {
@@ -86,6 +85,7 @@ fn announced() -> Room {
             pass: Millis::from_minutes(10),
             holds_per_pass: 1,
             beacons: None,
+            policy: RoomPolicy::Line,
         },
     };
     let (secret, key) = (DrawSecret([7; 32]), IdentityKey([8; 32]));
@@ -113,9 +113,5 @@ fn tick(room: &mut Room, now: UnixMillis) {
 }
 
 fn resident_mb() -> io::Result<f64> {
-    let pages = std::fs::read_to_string("/proc/self/statm")?;
-    let resident = pages.split_whitespace().nth(1);
-    let resident: Option<f64> = resident.and_then(|pages| pages.parse().ok());
-    let resident = resident.ok_or_else(|| io::Error::other("statm is not as it was"))?;
-    Ok(resident * PAGE_BYTES / 1e6)
+    Ok(resident_bytes("self")? / 1e6)
 }

@@ -17,7 +17,7 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 use axum::{Json, Router};
 use bytes::Bytes;
 use morgenruh::commands::serve;
@@ -25,10 +25,19 @@ use morgenruh::listener::Places;
 use morgenruh::middleware::Bounds;
 use morgenruh::traffic::Traffic;
 use morgenruh::{listener, middleware};
-use morgenruh_benches::servers::{HOLD_FILE, SPANS, availability_file};
-use morgenruh_wire::{Hold, HoldRequest};
+use morgenruh_benches::servers::{
+    HOLD_FILE, PLACE_FILE, ROOM_FILE, SPANS, TICKET_FILE, availability_file,
+};
+use morgenruh_wire::{Hold, HoldRequest, Ticket, TicketRequest};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+/// As long as the service's.
+const ETAG: HeaderValue = HeaderValue::from_static("\"0123456789abcdef0123456789abcdef\"");
 
 const ANY_PORT: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
@@ -60,22 +69,18 @@ fn main() -> ExitCode {
 
 #[expect(clippy::print_stdout, reason = "the one line that the bench waits for")]
 fn bare(answers: &Path) -> std::io::Result<()> {
-    let mut router = Router::new();
-    for days in SPANS {
-        let body = Bytes::from(std::fs::read(answers.join(availability_file(days)))?);
-        router = router.route(&format!("/{days}"), get(move || async move { json(body) }));
-    }
-    let hold: Hold = serde_json::from_slice(&std::fs::read(answers.join(HOLD_FILE))?)?;
-    let router = router
-        .route("/holds", post(echo))
-        .with_state(Arc::new(hold));
+    let routes = routes(answers)?;
     let bounds = Bounds {
         timeout: Duration::from_secs(10),
         body_bytes_max: 16_384,
     };
-    let templates = SPANS.map(|days| format!("/{days}"));
-    let templates = templates.into_iter().chain(["/holds".to_owned()]);
+    let templates = routes.iter().map(|(template, _)| template);
     let counter = Traffic::default().counter("public", templates);
+    let router = routes
+        .into_iter()
+        .fold(Router::new(), |router, (template, route)| {
+            router.route(&template, route)
+        });
     let router = middleware::wrap(router, bounds, counter);
 
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -95,17 +100,60 @@ fn bare(answers: &Path) -> std::io::Result<()> {
     })
 }
 
-fn json(body: Bytes) -> Response {
-    let json = [(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/json"),
-    )];
-    (json, body).into_response()
+fn routes(answers: &Path) -> std::io::Result<Vec<(String, MethodRouter)>> {
+    let read = |file: &str| std::fs::read(answers.join(file));
+    let mut routes = Vec::new();
+    for days in SPANS {
+        let body = Bytes::from(read(&availability_file(days))?);
+        let answer = || async move { ([(header::CONTENT_TYPE, JSON)], body) };
+        routes.push((format!("/{days}"), get(answer)));
+    }
+    let hold: Hold = serde_json::from_slice(&read(HOLD_FILE)?)?;
+    let ticket: Ticket = serde_json::from_slice(&read(TICKET_FILE)?)?;
+    let (room, place) = (
+        Bytes::from(read(ROOM_FILE)?),
+        Bytes::from(read(PLACE_FILE)?),
+    );
+    let room = || async move {
+        let cache = HeaderValue::from_static("public, max-age=1");
+        let headers = [
+            (header::CONTENT_TYPE, JSON),
+            (header::ETAG, ETAG),
+            (header::CACHE_CONTROL, cache),
+        ];
+        (headers, room)
+    };
+    let place = || async move { private(place) };
+    routes.extend([
+        (
+            "/holds".to_owned(),
+            post(echo::<HoldRequest, _>).with_state(Arc::new(hold)),
+        ),
+        (
+            "/tickets".to_owned(),
+            post(echo::<TicketRequest, _>).with_state(Arc::new(ticket)),
+        ),
+        ("/room".to_owned(), get(room)),
+        ("/place".to_owned(), get(place)),
+    ]);
+    Ok(routes)
 }
 
 /// Understands the request and writes an answer as long as the service's.
-async fn echo(State(hold): State<Arc<Hold>>, Json(request): Json<HoldRequest>) -> Response {
+async fn echo<Q: DeserializeOwned, A: Serialize>(
+    State(answer): State<Arc<A>>,
+    Json(request): Json<Q>,
+) -> Response {
     std::hint::black_box(request);
-    let body = serde_json::to_vec(&*hold).expect("a hold is always JSON");
-    (StatusCode::CREATED, json(Bytes::from(body))).into_response()
+    let body = serde_json::to_vec(&*answer).expect("an answer is always JSON");
+    (StatusCode::CREATED, private(Bytes::from(body))).into_response()
+}
+
+/// What is meant for one person.
+fn private(body: Bytes) -> impl IntoResponse {
+    let headers = [
+        (header::CONTENT_TYPE, JSON),
+        (header::CACHE_CONTROL, NO_STORE),
+    ];
+    (headers, body)
 }

@@ -6,10 +6,20 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::machine::resident_bytes;
+
 /// Ranges of availability that are asked for, in days.
 pub const SPANS: [u16; 3] = [1, 14, 60];
 /// In the folder of answers: what the service says to somebody who holds a seat.
 pub const HOLD_FILE: &str = "hold.json";
+/// About a waiting room, to everybody.
+pub const ROOM_FILE: &str = "room.json";
+/// To somebody who joins it.
+pub const TICKET_FILE: &str = "ticket.json";
+/// To somebody who asks for their place in it.
+pub const PLACE_FILE: &str = "place.json";
 
 /// In the folder of answers: what the service says is free on so many days.
 pub fn availability_file(days: u16) -> String {
@@ -73,6 +83,14 @@ impl Server {
         let ticks = ticks.sum::<Result<u64, _>>().map_err(io::Error::other)?;
         Ok(Duration::from_millis(ticks * 1_000 / TICKS_PER_S))
     }
+
+    /// What it has in memory now, in bytes.
+    ///
+    /// # Errors
+    /// When the system does not say.
+    pub fn resident_bytes(&self) -> io::Result<f64> {
+        resident_bytes(&self.child.id().to_string())
+    }
 }
 
 impl Drop for Server {
@@ -105,6 +123,26 @@ pub fn can_pin() -> bool {
         .stdout(Stdio::null())
         .status();
     cores > 1 && taskset.is_ok_and(|status| status.success())
+}
+
+/// Lets this process, and each that it starts from now on, have so many files open.
+///
+/// # Errors
+/// When the system allows fewer.
+pub fn open_files(count: u64) -> io::Result<()> {
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current.is_none_or(|current| current >= count) {
+        return Ok(());
+    }
+    let raised = Rlimit {
+        current: Some(count),
+        ..limit
+    };
+    setrlimit(Resource::Nofile, raised).map_err(|error| {
+        io::Error::other(format!(
+            "it takes {count} open files, see `ulimit -Hn`: {error}"
+        ))
+    })
 }
 
 /// Keeps the calling thread on the core of the clients, if that is possible.

@@ -1,6 +1,8 @@
 //! A city for measuring: offices that are all alike and open on every day.
 
 use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
 
 use morgenruh_engine::rules::catalogue::load::load;
 use morgenruh_engine::rules::catalogue::{Catalogue, OfficeIndex, ServiceIndex};
@@ -8,6 +10,9 @@ use morgenruh_engine::rules::need::{Need, need};
 
 /// The service that everybody comes for: 15 minutes, three units.
 pub const PASSPORT: &str = "reisepass";
+
+/// Where the department stands that all offices belong to.
+pub const DEPARTMENT_FILE: &str = "rathaus.toml";
 
 /// One office of the city.
 #[derive(Clone, Copy, Debug)]
@@ -52,7 +57,7 @@ pub fn files(offices: &[Office]) -> BTreeMap<String, String> {
     );
     let mut files = BTreeMap::from([
         ("city.toml".to_owned(), city.to_owned()),
-        ("rathaus.toml".to_owned(), department),
+        (DEPARTMENT_FILE.to_owned(), department),
     ]);
     for (number, Office { counters, hours }) in (1..).zip(offices) {
         let office = format!(
@@ -71,13 +76,31 @@ pub fn files(offices: &[Office]) -> BTreeMap<String, String> {
             on_holidays = true
         "#
         );
-        files.insert(format!("rathaus/{}.toml", office_id(number)), office);
+        files.insert(office_file(number), office);
     }
     files
 }
 
+/// Where an office stands.
+pub fn office_file(number: u16) -> String {
+    format!("rathaus/{}.toml", office_id(number))
+}
+
 pub fn office_id(number: u16) -> String {
     format!("buero-{number}")
+}
+
+/// Writes the files into the folder, which need not be there.
+///
+/// # Errors
+/// When the disk does not take them.
+pub fn write(files: &BTreeMap<String, String>, folder: &Path) -> io::Result<()> {
+    for (name, text) in files {
+        let path = folder.join(name);
+        std::fs::create_dir_all(path.parent().unwrap_or(folder))?;
+        std::fs::write(path, text)?;
+    }
+    Ok(())
 }
 
 /// # Panics

@@ -6,7 +6,7 @@ use jiff::civil::{Date, date};
 use jiff::tz::TimeZone;
 use morgenruh_engine::rules::catalogue::{
     Beacons, Catalogue, City, Counter, Department, Hours, Offer, Office, OfficeIndex, Opening,
-    RoomRule, Selector, Service, ServiceIndex, Status, Text, Wave, Weekdays,
+    RoomPolicy, RoomRule, Selector, Service, ServiceIndex, Status, Text, Wave, Weekdays,
 };
 use morgenruh_engine::rules::cells::CounterSet;
 use morgenruh_engine::rules::holidays::Land;
@@ -80,6 +80,7 @@ impl RoomTerms {
 
     fn rule(&self, offices: u16) -> RoomRule {
         RoomRule {
+            policy: RoomPolicy::Line,
             id: "abend".into(),
             number: 1,
             department: 0,
@@ -221,14 +222,13 @@ impl Town {
             valid_until: None,
             on_holidays: true,
         });
-        let wave = self.sealed_minutes.map(|minutes| Wave {
-            when: Selector {
+        let wave = self.sealed_minutes.map(|minutes| {
+            let when = Selector {
                 counters: CounterSet::only(0),
                 weekdays: Weekdays::ALL,
                 hours: Hours::ALL_DAY,
-            },
-            days_ahead: 1,
-            at: BEGIN_MINUTE + minutes,
+            };
+            Wave::daily(when, 1, BEGIN_MINUTE + minutes)
         });
         Office {
             id: format!("buergerbuero-{number}"),

@@ -7,6 +7,7 @@ pub mod engine;
 pub mod ledger;
 pub mod record_text;
 pub mod recovery;
+pub mod releases;
 mod room_check;
 pub mod rooms;
 pub mod scribe;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::civil::date;
 use morgenruh_engine::rules::catalogue::{
-    Channel, Hours, Office, OfficeIndex, Quota, RoomRule, Selector, Wave, Weekdays,
+    Channel, Hours, Office, OfficeIndex, Quota, RoomPolicy, RoomRule, Selector, Wave, Weekdays,
 };
 use morgenruh_engine::rules::cells::CounterSet;
 use morgenruh_engine::rules::day::{
@@ -547,17 +547,14 @@ fn a_day_cannot_be_closed_by_cancelling() {
 fn a_demo_has_the_waiting_room_of_its_day() {
     let (now, at) = (clock(TUESDAY, 12, 0), clock(TUESDAY, 12, 1));
     let office = office(1, 1);
-    let wave = Wave {
-        when: office.opening[0].when.clone(),
-        days_ahead: 7,
-        at: 6 * 60 + 30,
-    };
+    let wave = Wave::daily(office.opening[0].when.clone(), 7, 6 * 60 + 30);
     let name = office.name.clone();
     let mut town = town(vec![Office {
         waves: vec![wave],
         ..office
     }]);
     town.rooms.push(RoomRule {
+        policy: RoomPolicy::Line,
         id: "rathaus".into(),
         number: 1,
         department: 0,

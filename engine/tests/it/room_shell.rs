@@ -10,7 +10,8 @@ use std::time::Duration;
 use jiff::civil::{Date, date};
 use morgenruh_engine::rules::calendar::plan;
 use morgenruh_engine::rules::catalogue::{
-    Beacons, Catalogue, Channel, Hours, OfficeIndex, RoomRule, Selector, Text, Wave, Weekdays,
+    Beacons, Catalogue, Channel, Hours, OfficeIndex, RoomPolicy, RoomRule, Selector, Text, Wave,
+    Weekdays,
 };
 use morgenruh_engine::rules::cells::CounterSet;
 use morgenruh_engine::rules::day::{Ask, Day, HoldRefusal};
@@ -59,17 +60,15 @@ pub(crate) fn closing() -> UnixMillis {
 /// Kleinheim with a release on the evening before, and a room before it.
 pub(crate) fn kleinheim(passes_max: u32) -> Catalogue {
     let mut office = office(1, 2);
-    office.waves = vec![Wave {
-        when: Selector {
-            counters: CounterSet::ALL,
-            weekdays: Weekdays::ALL,
-            hours: Hours::ALL_DAY,
-        },
-        days_ahead: 1,
-        at: RELEASE_MINUTE,
-    }];
+    let when = Selector {
+        counters: CounterSet::ALL,
+        weekdays: Weekdays::ALL,
+        hours: Hours::ALL_DAY,
+    };
+    office.waves = vec![Wave::daily(when, 1, RELEASE_MINUTE)];
     let name = "Morgen".to_owned();
     let rule = RoomRule {
+        policy: RoomPolicy::Line,
         id: "morgen".into(),
         number: 7,
         department: 0,

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use jiff::civil::date;
-use morgenruh_engine::rules::catalogue::{Beacons, OfficeIndex};
+use morgenruh_engine::rules::catalogue::{Beacons, OfficeIndex, RoomPolicy};
 use morgenruh_engine::rules::ids::{Digest, ReservationId};
 use morgenruh_engine::rules::room::RoomId;
 use morgenruh_engine::rules::room::admission::Stock;
@@ -43,6 +43,7 @@ fn plan(passes_max: u32) -> RoomPlan {
             pass: Millis::from_minutes(10),
             holds_per_pass: 1,
             beacons: None,
+            policy: RoomPolicy::Line,
         },
     }
 }

@@ -205,7 +205,7 @@ fn the_openapi_document_is_true() {
             );
         }
     }
-    assert_eq!(operations.len(), 21);
+    assert_eq!(operations.len(), 22);
 }
 
 /// All values of a key, anywhere in a document.

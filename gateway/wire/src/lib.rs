@@ -3,10 +3,14 @@
 //! Requests refuse unknown fields; answers may grow fields, so clients must ignore what they do
 //! not know. Times are RFC 3339 with the office's offset, dates are `YYYY-MM-DD`.
 
+mod releases;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+
+pub use releases::{ReleaseDocument, ReleaseMoment};
 
 /// A text for people, in every language the catalogue carries.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq, ToSchema)]

@@ -16,6 +16,7 @@ mod fault;
 mod link;
 mod load;
 mod names;
+mod releases;
 mod rooms;
 mod schema;
 mod values;

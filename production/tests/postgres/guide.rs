@@ -22,6 +22,7 @@ fn filled() -> Server {
     let mut history = History::new(7, TOWN);
     store.apply(&history.facts(600)).unwrap();
     store.apply(&history.room(1, 5)).unwrap();
+    store.apply(&history.release(1)).unwrap();
     store.apply(&history.wishes(200)).unwrap();
     let mut open = history.room(2, 3);
     open.pop();
@@ -107,7 +108,13 @@ fn who_evaluates_sees_no_personal_data() {
             "{table}"
         );
     }
-    for withheld in ["persons", "quarantine", "room_facts", "wishers"] {
+    for withheld in [
+        "persons",
+        "quarantine",
+        "room_facts",
+        "release_facts",
+        "wishers",
+    ] {
         assert!(granted.split(' ').all(|it| it != withheld));
     }
     let secrets = format!("SELECT count(*) FROM room_facts WHERE fact::text LIKE '%{SECRET}%'");
@@ -172,6 +179,10 @@ fn views_and_facts_agree() {
             "SELECT count(*) FROM wishers",
             "SELECT count(DISTINCT wish) FROM wish_facts
               WHERE wish NOT IN (SELECT wish FROM wish_facts WHERE event = 'forgotten')",
+        ),
+        (
+            "SELECT count(*) FROM release_facts",
+            "SELECT count(*) FROM facts WHERE fact = 'release'",
         ),
         (
             "SELECT count(*) FROM bookings",

@@ -11,6 +11,8 @@ use morgenruh_engine::rules::need::Services;
 use morgenruh_engine::rules::record::{
     Booked, Confirmed, Contract, Fact, Person, Position, Record,
 };
+use morgenruh_engine::rules::release::ReleaseId;
+use morgenruh_engine::rules::release::fact::ReleaseFact;
 use morgenruh_engine::rules::room::draw::DrawSecret;
 use morgenruh_engine::rules::room::fact::{Ending, IdentityKey, RoomFact};
 use morgenruh_engine::rules::room::{RoomId, TicketId};
@@ -171,6 +173,28 @@ impl History {
         facts.push(in_room(room, RoomFact::Missed { seq: bookings }));
         let how = Ending::SoldOut;
         facts.push(in_room(room, RoomFact::Ended { how }));
+        facts.into_iter().map(|fact| self.place(fact)).collect()
+    }
+
+    /// A drip of today that is announced and then paused.
+    pub(crate) fn release(&mut self, office: u16) -> Vec<Placed> {
+        let release = ReleaseId {
+            office,
+            day: DayNumber(TODAY),
+            minute: 390,
+        };
+        let (by, reason) = ("anna".to_owned(), "Feueralarm".to_owned());
+        let happened = [
+            ReleaseFact::Announced {
+                secret: DrawSecret([0x5e; 32]),
+                rules: "{}".to_owned(),
+            },
+            ReleaseFact::Paused { by, reason },
+        ];
+        let facts = happened.map(|fact| Fact::Release {
+            release,
+            fact: Box::new(fact),
+        });
         facts.into_iter().map(|fact| self.place(fact)).collect()
     }
 

@@ -116,6 +116,7 @@ fn assert_same(one: &Stored, other: &Stored, now: UnixMillis, seed: u64) {
     assert_eq!(one.holds, other.holds, "seed {seed}");
     assert_eq!(keys(one), keys(other), "seed {seed}");
     assert_eq!(one.room_facts, other.room_facts, "seed {seed}");
+    assert_eq!(one.release_facts, other.release_facts, "seed {seed}");
     assert_eq!(one.wish_facts, other.wish_facts, "seed {seed}");
     assert_eq!(one.last_wish, other.last_wish, "seed {seed}");
     assert_eq!(rests(one, now), rests(other, now), "seed {seed}");

@@ -6,12 +6,14 @@
 pub mod dump;
 pub mod load;
 pub mod reader;
+pub mod schedule;
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use super::cells::CounterSet;
 use super::holidays::Land;
+pub use schedule::Schedule;
 
 /// A whole city.
 #[derive(Debug)]
@@ -239,10 +241,26 @@ pub struct Quota {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wave {
     pub when: Selector,
-    /// A day is released this many days before.
-    pub days_ahead: u16,
+    pub schedule: Schedule,
     /// Wall-clock minute of the release, e.g. 390 for 6:30.
     pub at: u16,
+    /// How much it takes of what earlier waves have left, 1 to 100; the rest is for later ones.
+    pub share_percent: u8,
+    /// Over how many minutes its pieces become bookable one by one; 0 is all at once.
+    pub drip_minutes: u16,
+}
+
+impl Wave {
+    /// All of it at once, so many days before each day.
+    pub fn daily(when: Selector, days_ahead: u16, at: u16) -> Wave {
+        Wave {
+            when,
+            schedule: Schedule::Daily { days_ahead },
+            at,
+            share_percent: 100,
+            drip_minutes: 0,
+        }
+    }
 }
 
 /// A waiting room before a release, on every day that has one.
@@ -256,6 +274,7 @@ pub struct RoomRule {
     pub name: Text,
     /// Wall-clock minute of the release: the waves of its offices at this minute are the room's.
     pub at: u16,
+    pub policy: RoomPolicy,
     /// Sorted.
     pub offices: Vec<OfficeIndex>,
     /// How long before the release the room opens.
@@ -274,6 +293,15 @@ pub struct RoomRule {
     /// Most tries that joining costs a visitor's device; 0 is none.
     pub proof_of_work: u32,
     pub beacons: Option<Beacons>,
+}
+
+/// What the draw of a room decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RoomPolicy {
+    /// The line in which people are let in to choose for themselves.
+    Line,
+    /// Who gets a seat: tickets are wishes, and the seats are given out in the order of the draw.
+    Lottery,
 }
 
 /// Where a public random value comes from that nobody knows before the release.

@@ -1,8 +1,8 @@
 //! Seats that were given back: for wishes first, for everybody after a while.
 //!
 //! Whoever cancels a booking so that a friend can take the seat in the same second must not know
-//! when that second is. So a seat that is given back *rests*: its cells belong to the channel of the
-//! wishes until a moment that nobody can guess.
+//! when that second is. So a seat that is given back *rests*: its cells belong to the channel of
+//! the wishes until a moment that nobody can guess.
 
 use super::{Day, END_OF_TIME, HoldRefusal, HoldTerms, Reservation, State};
 use crate::rules::calendar::{Guard, PlannedWave};
@@ -30,6 +30,8 @@ pub struct SeatAsk {
     /// Entropy for the id.
     pub random: u64,
     pub deadline: UnixMillis,
+    /// The waiting room whose lottery gives it out, if one does.
+    pub room: Option<RoomId>,
 }
 
 impl Day {
@@ -87,10 +89,10 @@ impl Day {
     }
 
     /// By unit, the counters that are free for wishes: their own, and those of the public that no
-    /// waiting room has a claim on.
-    pub fn free_for_wishes(&mut self, now: UnixMillis) -> Vec<CounterSet> {
+    /// waiting room has a claim on, or only this one.
+    pub fn free_for_wishes(&mut self, now: UnixMillis, room: Option<RoomId>) -> Vec<CounterSet> {
         self.catch_up(now);
-        let shut = self.shut(now, None);
+        let shut = self.shut(now, room);
         let free = |unit: usize| {
             let shut = shut.iter().filter_map(|(wave, _)| wave.cells.get(unit));
             let public = self.free(Channel::Public, unit);
@@ -109,7 +111,7 @@ impl Day {
         now: UnixMillis,
         ask: &SeatAsk,
     ) -> Result<ReservationId, HoldRefusal> {
-        let free = self.free_for_wishes(now);
+        let free = self.free_for_wishes(now, ask.room);
         let span = free.get(ask.seat.span()).unwrap_or_default();
         let is_free = !span.is_empty() && span.iter().all(|set| set.contains(ask.seat.counter));
         if !is_free {
@@ -146,8 +148,7 @@ impl Day {
         let is_shut = |guard: &Guard| {
             now < guard.until && Some(guard.room) != room && !self.lifted.contains(&guard.room)
         };
-        let waves = self.plan.waves[..self.waves_released].iter();
-        waves
+        self.begun_waves()
             .filter_map(|wave| Some((wave, wave.guard.filter(is_shut)?.room)))
             .collect()
     }

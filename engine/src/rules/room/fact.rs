@@ -94,10 +94,23 @@ pub enum RoomFact {
         #[serde(default, skip_serializing_if = "Vec::is_empty", with = "hex_digests")]
         identities: Vec<Digest>,
     },
+    /// The lottery is over: who got which seat, by position in the line.
+    Allotted {
+        seats: Vec<Allotment>,
+    },
     /// Nobody is called any more; who booked is forgotten.
     Ended {
         how: Ending,
     },
+}
+
+/// A seat that went to a place in the line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Allotment {
+    pub position: u32,
+    #[serde(with = "text_id")]
+    pub seat: ReservationId,
 }
 
 /// Why a room is over.
@@ -157,6 +170,7 @@ impl RoomFact {
             RoomFact::Announced { .. }
             | RoomFact::Paused { .. }
             | RoomFact::Resumed { .. }
+            | RoomFact::Allotted { .. }
             | RoomFact::Ended { .. } => true,
         }
     }
@@ -178,6 +192,7 @@ impl RoomFact {
             RoomFact::Paused { .. } => "paused",
             RoomFact::Resumed { .. } => "resumed",
             RoomFact::Spent { .. } => "spent",
+            RoomFact::Allotted { .. } => "allotted",
             RoomFact::Ended { .. } => "ended",
         }
     }
@@ -186,7 +201,10 @@ impl RoomFact {
     pub fn outlives_room(&self) -> bool {
         matches!(
             self,
-            RoomFact::Announced { .. } | RoomFact::Drawn { .. } | RoomFact::Ended { .. }
+            RoomFact::Announced { .. }
+                | RoomFact::Drawn { .. }
+                | RoomFact::Allotted { .. }
+                | RoomFact::Ended { .. }
         )
     }
 }

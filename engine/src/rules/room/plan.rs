@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::RoomId;
 use super::proof::ALGORITHM;
-use crate::rules::catalogue::{Beacons, OfficeIndex, RoomRule};
+use crate::rules::catalogue::{Beacons, OfficeIndex, RoomPolicy, RoomRule};
 use crate::rules::time::{Millis, UnixMillis};
 
 /// One opening of a room.
@@ -39,6 +39,7 @@ pub struct Terms {
     /// Holds that one pass can have at once.
     pub holds_per_pass: u8,
     pub beacons: Option<Beacons>,
+    pub policy: RoomPolicy,
 }
 
 impl Terms {
@@ -51,6 +52,7 @@ impl Terms {
             pass: Millis(0),
             holds_per_pass: 0,
             beacons: None,
+            policy: RoomPolicy::Line,
         }
     }
 
@@ -62,6 +64,7 @@ impl Terms {
             pass: Millis::from_minutes(u32::from(rule.pass_minutes)),
             holds_per_pass: rule.holds_per_pass,
             beacons: rule.beacons.clone(),
+            policy: rule.policy,
         }
     }
 }
@@ -76,6 +79,9 @@ pub struct DrawRules {
     pub beacon: String,
     pub closes_at: String,
     pub opens_at: String,
+    /// `lottery` where seats are given out in the order of the draw.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
     pub release_at: String,
     pub room: String,
 }
@@ -104,6 +110,7 @@ impl DrawRules {
             beacon,
             closes_at: time(plan.closes_at),
             opens_at: time(plan.opens_at),
+            policy: (plan.terms.policy == RoomPolicy::Lottery).then(|| "lottery".to_owned()),
             release_at: time(plan.release_at),
             room: plan.name.clone(),
         }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::draw::{DrawSecret, Line, Nonces, TICKETS_MAX, leaf, seed};
 use super::merkle::{PROOF_LEN_MAX, Tree, verify_inclusion};
+use crate::rules::ids::Seat;
 
 /// Names what is hashed and how. Another way would have another name.
 pub const ALGORITHM: &str = "morgenruh-draw-v1";
@@ -50,6 +51,46 @@ pub struct Proof {
     #[serde(with = "hex")]
     pub seed: [u8; 32],
     pub algorithm: String,
+    /// Of a lottery that is over: which place got which seat, the first place first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Vec<Allotted>>,
+}
+
+/// A seat that went to a place in the line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Allotted {
+    pub position: u32,
+    /// Number of the office.
+    pub office: u16,
+    /// As in 2026-12-24.
+    pub date: String,
+    /// Number of the counter.
+    pub counter: u8,
+    /// First of its units: five minutes each, counted from the start of the local day.
+    pub start: u16,
+    pub units: u8,
+}
+
+impl Allotted {
+    pub fn new(position: u32, seat: Seat) -> Allotted {
+        Allotted {
+            position,
+            office: seat.key.office,
+            date: seat.key.day.to_date().to_string(),
+            counter: seat.counter + 1,
+            start: seat.start,
+            units: seat.units,
+        }
+    }
+
+    /// In words for people who look it up.
+    pub fn words(&self) -> String {
+        let Allotted { office, date, .. } = self;
+        let (hour, minute) = (self.start / 12, self.start % 12 * 5);
+        let minutes = u16::from(self.units) * 5;
+        let counter = self.counter;
+        format!("office {office}, {date} {hour:02}:{minute:02}, {minutes} min, counter {counter}")
+    }
 }
 
 /// The first thing about a proof that does not hold.
@@ -67,6 +108,8 @@ pub enum ProofFault {
     Root,
     #[error("secret, beacon, root, number of tickets and room give another seed")]
     Seed,
+    #[error("one place has two seats, or one seat two places")]
+    Outcome,
 }
 
 /// One thing of a proof that is worked out again, in this order.
@@ -77,10 +120,18 @@ pub enum Step {
     /// Hashes each ticket; the other steps cost next to nothing.
     Root,
     Seed,
+    /// Where seats went to places: each once.
+    Outcome,
 }
 
 impl Step {
-    pub const ALL: [Step; 4] = [Step::Form, Step::Commitment, Step::Root, Step::Seed];
+    pub const ALL: [Step; 5] = [
+        Step::Form,
+        Step::Commitment,
+        Step::Root,
+        Step::Seed,
+        Step::Outcome,
+    ];
 
     /// # Errors
     /// When it does not hold.
@@ -95,6 +146,7 @@ impl Step {
             }
             Step::Root => (proof.tree().root() == proof.root, ProofFault::Root),
             Step::Seed => (proof.seed_again() == proof.seed, ProofFault::Seed),
+            Step::Outcome => (proof.gives_each_seat_once(), ProofFault::Outcome),
         };
         if holds { Ok(()) } else { Err(fault) }
     }
@@ -128,6 +180,7 @@ impl Proof {
             secret: secret.0,
             seed: [0; 32],
             algorithm: ALGORITHM.to_owned(),
+            outcome: None,
         };
         proof.seed = proof.seed_again();
         proof
@@ -156,6 +209,21 @@ impl Proof {
         let mut tree = Tree::new();
         (0..self.tickets).for_each(|seq| tree.push(nonces.leaf(seq)));
         tree
+    }
+
+    fn gives_each_seat_once(&self) -> bool {
+        let outcome = self.outcome.as_deref().unwrap_or_default();
+        let mut seats: Vec<&Allotted> = outcome.iter().collect();
+        seats.sort_by_key(|it| (it.office, &it.date, it.counter, it.start));
+        let apart = seats.windows(2).all(|pair| {
+            let [one, next] = pair else { return true };
+            let place = |it: &Allotted| (it.office, it.date.clone(), it.counter);
+            place(one) != place(next) || one.start + u16::from(one.units) <= next.start
+        });
+        let ascending = outcome
+            .windows(2)
+            .all(|pair| pair[0].position < pair[1].position);
+        apart && ascending && outcome.first().is_none_or(|it| it.position > 0)
     }
 
     fn seed_again(&self) -> [u8; 32] {

@@ -12,13 +12,14 @@ use super::TicketId;
 use super::admission::{Admission, LivePass, PASSES_PER_TICKET, Stock};
 use super::bits::Bits;
 use super::draw::{self, DrawSecret, Line, Nonces, TICKETS_MAX};
-use super::fact::{Ending, IdentityKey, RoomFact, RoomRecord};
+use super::fact::{Allotment, Ending, IdentityKey, RoomFact, RoomRecord};
 use super::fairness::{FairnessReport, Fate};
 use super::merkle::Tree;
 use super::place::{Chance, Pace, Place, Standing, chance, eta, poll_after};
 use super::plan::RoomPlan;
-use super::proof::{Beacon, Proof, Receipt};
+use super::proof::{Allotted, Beacon, Proof, Receipt};
 use crate::canary::{Canary, sings};
+use crate::rules::catalogue::RoomPolicy;
 use crate::rules::ids::{Digest, ReservationId};
 use crate::rules::time::{Millis, UnixMillis};
 
@@ -142,6 +143,7 @@ struct Marks {
     freezing: bool,
     reserving: bool,
     calling: bool,
+    allotting: bool,
     ending: bool,
 }
 
@@ -248,6 +250,8 @@ pub struct Room {
     /// Who has booked, until the room ends.
     identities: HashMap<Digest, ReservationId>,
     counts: Counts,
+    /// Who got which seat, once a lottery is over.
+    allotted: Option<Vec<Allotment>>,
     /// When the first place was called.
     serving_since: Option<UnixMillis>,
     stock: Stock,
@@ -289,6 +293,7 @@ impl Room {
             spending: HashMap::new(),
             identities: HashMap::new(),
             counts: Counts::default(),
+            allotted: None,
             serving_since: None,
             stock: Stock::default(),
             changes: 0,
@@ -397,13 +402,17 @@ impl Room {
     /// Everything about the draw, once it was made.
     pub fn proof(&self) -> Option<Proof> {
         let drawn = self.drawn()?;
-        Some(Proof::new(
+        let mut proof = Proof::new(
             &self.secret,
             &self.plan.name,
             &self.rules,
             &self.tree,
             drawn.beacon.clone(),
-        ))
+        );
+        let allotted = |it: &Allotment| Allotted::new(it.position, it.seat.seat());
+        let outcome = self.allotted.as_ref();
+        proof.outcome = outcome.map(|seats| seats.iter().map(allotted).collect());
+        Some(proof)
     }
 
     /// That a ticket took part in the draw.
@@ -616,8 +625,13 @@ impl Room {
         // Without days the configuration has moved the release away: nothing needs a pass any more.
         let how = if now >= self.plan.closes_at || self.plan.days.is_empty() {
             Ending::Closed
+        } else if self.awaits_lottery() {
+            return None;
         } else if self.stock.is_gone() && now >= self.plan.release_at {
             Ending::SoldOut
+        } else if self.allotted.is_some() {
+            // What is left is open to everybody.
+            Ending::Closed
         } else {
             return None;
         };
@@ -625,8 +639,30 @@ impl Room {
         Some(RoomFact::Ended { how })
     }
 
+    /// Whether its seats are still to be given out in the order of the draw.
+    pub fn awaits_lottery(&self) -> bool {
+        let is_lottery = self.plan.terms.policy == RoomPolicy::Lottery;
+        let is_open = self.ended.is_none() && !self.marks.allotting && self.allotted.is_none();
+        is_lottery && is_open
+    }
+
+    /// A lottery is over. Returns what is to be told to the ledger, once.
+    pub fn allot(&mut self, seats: Vec<Allotment>) -> Option<RoomFact> {
+        self.awaits_lottery().then(|| {
+            self.marks.allotting = true;
+            RoomFact::Allotted { seats }
+        })
+    }
+
+    /// Who got which seat, once a lottery is over.
+    pub fn allotted(&self) -> Option<&[Allotment]> {
+        self.allotted.as_deref()
+    }
+
     fn call(&mut self, now: UnixMillis) -> Option<RoomFact> {
         let quiet = self.paused || self.marks.calling || self.marks.ending;
+        // Nobody chooses for themselves where the draw decides.
+        let quiet = quiet || self.plan.terms.policy == RoomPolicy::Lottery;
         if quiet || self.drawn().is_none() {
             return None;
         }
@@ -1003,6 +1039,7 @@ impl Room {
                 self.admission.end_pass(*seq);
                 self.claim(identities, *booking);
             }
+            RoomFact::Allotted { seats } => self.allotted = Some(seats.clone()),
             RoomFact::Ended { how } => {
                 self.ended.get_or_insert(*how);
                 self.admission.end();
@@ -1022,6 +1059,7 @@ impl Room {
                 self.marks.calling = false;
                 self.admission.is_calling(0);
             }
+            RoomFact::Allotted { .. } => self.marks.allotting = false,
             RoomFact::Ended { .. } => self.marks.ending = false,
             RoomFact::Passed { seq, .. } => {
                 let deadline = now + self.plan.terms.turn;

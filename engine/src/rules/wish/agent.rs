@@ -133,14 +133,52 @@ pub enum Due {
     Forgotten(WishId),
 }
 
+/// Wishes that wait: those who want to be asked, and those who do not. At night only the latter get
+/// something.
+#[derive(Debug, Default)]
+pub struct Pool {
+    asking: Index,
+    direct: Index,
+}
+
+impl Pool {
+    fn each(&self) -> impl Iterator<Item = &Index> {
+        [&self.asking, &self.direct].into_iter()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.each().all(Index::is_empty)
+    }
+
+    fn of(&mut self, known: &Known) -> &mut Index {
+        if known.wish.auto_accept {
+            &mut self.direct
+        } else {
+            &mut self.asking
+        }
+    }
+
+    fn insert(&mut self, known: &Known, entry: Entry) {
+        for line in &known.lines {
+            let index = self.of(known);
+            index.insert(line.office, line.units, line.counters, entry);
+        }
+    }
+
+    fn remove(&mut self, known: &Known, id: WishId) {
+        for line in &known.lines {
+            let index = self.of(known);
+            index.remove(line.office, line.units, line.counters, known.place, id);
+        }
+    }
+}
+
 #[derive(Debug)]
 pub struct Agent {
     terms: AnswerTerms,
     wishes: HashMap<WishId, Known>,
     last: WishId,
-    /// Those who want to be asked, and those who do not: at night only these get something.
-    asking: Index,
-    direct: Index,
+    pool: Pool,
     /// By what a person is known by and a service: their wishes that wait.
     persons: HashMap<(Digest, u16), Vec<WishId>>,
     tickets: HashMap<TicketId, WishId>,
@@ -166,8 +204,7 @@ impl Agent {
             terms,
             wishes: HashMap::new(),
             last,
-            asking: Index::default(),
-            direct: Index::default(),
+            pool: Pool::default(),
             persons: HashMap::new(),
             tickets: HashMap::new(),
             offers: HashMap::new(),
@@ -212,7 +249,7 @@ impl Agent {
 
     /// Whether any wish waits for anything.
     pub fn is_any_waiting(&self) -> bool {
-        !self.asking.is_empty() || !self.direct.is_empty()
+        !self.pool.is_empty()
     }
 
     pub fn of_ticket(&self, ticket: TicketId) -> Option<WishId> {
@@ -221,14 +258,13 @@ impl Agent {
 
     /// Whether any wish waits for seats of this office.
     pub fn waiting_at(&self, office: u16) -> usize {
-        self.asking.waiting_at(office) + self.direct.waiting_at(office)
+        self.pool.each().map(|it| it.waiting_at(office)).sum()
     }
 
     /// How many wishes with the same windows come before this place at an office.
     pub fn ahead(&self, office: u16, place: Place, id: WishId, wish: &Wish) -> usize {
-        let index = [&self.asking, &self.direct].into_iter();
-        index
-            .map(|index| index.ahead(office, place, id, wish.windows))
+        let each = self.pool.each();
+        each.map(|index| index.ahead(office, place, id, wish.windows))
             .sum()
     }
 
@@ -266,11 +302,16 @@ impl Agent {
         Ok(self.last)
     }
 
-    /// The best wish for a gap, seen from `now`. `answerable` says whether there is time to ask.
+    /// The best wish for a gap. `answerable` says whether there is time to ask.
     pub fn find(&self, gap: &Gap<'_>, answerable: bool) -> Option<Match> {
+        self.find_in(&self.pool, gap, answerable)
+    }
+
+    /// The same, among the wishes of a lottery.
+    pub fn find_in(&self, pool: &Pool, gap: &Gap<'_>, answerable: bool) -> Option<Match> {
         let suits = |id: WishId, start: u16| self.may_have(id, gap, start);
-        let asking = answerable.then(|| self.asking.find(gap, suits)).flatten();
-        let direct = self.direct.find(gap, suits);
+        let asking = answerable.then(|| pool.asking.find(gap, suits)).flatten();
+        let direct = pool.direct.find(gap, suits);
         let rank = |found: &Found| (found.place, found.id);
         let best = [asking, direct].into_iter().flatten().min_by_key(rank)?;
         Some(Match {
@@ -280,8 +321,61 @@ impl Agent {
         })
     }
 
-    /// Whether it has not turned this start down before, and nothing of the same person for the same
-    /// service is offered or being decided: several wishes of one person bring no more than one.
+    /// The wishes of a room that wait and would come on one of these days.
+    pub fn lottery(&self, room: RoomId, first: DayNumber, last: DayNumber) -> Pool {
+        let of_room = self
+            .tickets
+            .iter()
+            .filter(|(ticket, _)| ticket.room == room);
+        let mut waiting: Vec<(Place, WishId, &Known)> = of_room
+            .filter_map(|(_, id)| Some((*id, self.wishes.get(id)?)))
+            .filter(|(_, known)| known.standing == Standing::Waiting)
+            .filter(|(_, known)| known.wish.from <= last && first <= known.wish.until)
+            .map(|(id, known)| (known.place, id, known))
+            .collect();
+        // In their order, so that each goes to the end of the index.
+        waiting.sort_unstable_by_key(|(place, id, _)| (*place, *id));
+        let mut pool = Pool::default();
+        for (_, id, known) in waiting {
+            let mut entry = known.entry(id);
+            entry.from = entry.from.max(first);
+            entry.until = entry.until.min(last);
+            pool.insert(known, entry);
+        }
+        pool
+    }
+
+    /// Takes a wish out of a lottery.
+    pub fn leave(&self, pool: &mut Pool, id: WishId) {
+        if let Some(known) = self.wishes.get(&id) {
+            pool.remove(known, id);
+        }
+    }
+
+    /// What the wishes of a room have come to: whether one is being decided about, and who has
+    /// which seat, by position.
+    pub fn allotted(&self, room: RoomId) -> (bool, Vec<(u32, ReservationId)>) {
+        let mut deciding = false;
+        let mut seats = Vec::new();
+        for (ticket, id) in &self.tickets {
+            let Some(known) = self.wishes.get(id).filter(|_| ticket.room == room) else {
+                continue;
+            };
+            match known.standing {
+                Standing::Deciding => deciding = true,
+                Standing::Offered(Offer { seat, .. }) | Standing::Booked { seat, .. } => {
+                    seats.push((known.place.position, seat));
+                }
+                _ => {}
+            }
+        }
+        seats.sort_unstable();
+        (deciding, seats)
+    }
+
+    /// Whether it has not turned this start down before, and nothing of the same person for the
+    /// same service is offered or being decided: several wishes of one person bring no more than
+    /// one.
     fn may_have(&self, id: WishId, gap: &Gap<'_>, start: u16) -> bool {
         let Some(known) = self.wishes.get(&id) else {
             return false;
@@ -327,10 +421,11 @@ impl Agent {
         Some(number)
     }
 
-    /// What was being decided did not come about.
+    /// What was being decided did not come about. Whatever has ended meanwhile stays ended.
     pub fn undo(&mut self, id: WishId, standing: Standing) {
-        let since = self.wishes.get(&id).map(|known| known.since);
-        if let Some(since) = since {
+        let known = self.wishes.get(&id);
+        if let Some(known) = known.filter(|known| !known.standing.is_over()) {
+            let since = known.since;
             self.stand(id, standing, since);
         }
     }
@@ -355,9 +450,12 @@ impl Agent {
                     known.offers = offer.number;
                     known.seats.push(offer.seat);
                     self.offers.insert(offer.seat, id);
-                    self.pace.count(offer.seat.day_key().office, at);
-                    self.stand(id, Standing::Offered(*offer), at);
-                    self.tell(id, at, What::Offered(*offer));
+                    // It can have ended while the offer was on its way.
+                    if !known.standing.is_over() {
+                        self.pace.count(offer.seat.day_key().office, at);
+                        self.stand(id, Standing::Offered(*offer), at);
+                        self.tell(id, at, What::Offered(*offer));
+                    }
                 }
             }
             WishFact::Prolonged { number, deadline } => {
@@ -633,19 +731,7 @@ impl Agent {
                 self.deadlines.remove(&(UnixMillis(offer.deadline), id));
             }
             Standing::Waiting => {
-                let index = if known.wish.auto_accept {
-                    &mut self.direct
-                } else {
-                    &mut self.asking
-                };
-                for line in &known.lines {
-                    let Line {
-                        office,
-                        units,
-                        counters,
-                    } = *line;
-                    index.remove(office, units, counters, known.place, id);
-                }
+                self.pool.remove(known, id);
             }
             old if old.is_over() => {
                 self.ended.remove(&(old_since, id));
@@ -657,14 +743,7 @@ impl Agent {
                 self.deadlines.insert((UnixMillis(offer.deadline), id));
             }
             Standing::Waiting => {
-                let index = if known.wish.auto_accept {
-                    &mut self.direct
-                } else {
-                    &mut self.asking
-                };
-                for line in &known.lines {
-                    index.insert(line.office, line.units, line.counters, known.entry(id));
-                }
+                self.pool.insert(known, known.entry(id));
             }
             standing if standing.is_over() => {
                 self.ended.insert((at, id));

@@ -397,7 +397,7 @@ impl Engine {
 }
 
 /// A booking was moved onto a seat that was held with this ticket's pass: that was its turn.
-fn use_up(room: &RoomShard, ledger: &dyn Ledger, ticket: TicketId, at: UnixMillis) {
+pub(super) fn use_up(room: &RoomShard, ledger: &dyn Ledger, ticket: TicketId, at: UnixMillis) {
     let left = room.lock().leave(at, ticket.seq);
     if let Some(fact) = left {
         let fact = Fact::Room {

@@ -10,8 +10,8 @@ use crate::rules::wish::WishId;
 use crate::rules::wish::fact::{Contact, WishFact, WishRecord};
 use crate::shell::stored::REST_MAX;
 
-/// Writes a fact of a wish, within a transaction of the caller's. What it says of a person goes into
-/// a table of its own, from which it is erased when the wish is forgotten.
+/// Writes a fact of a wish, within a transaction of the caller's. What it says of a person goes
+/// into a table of its own, from which it is erased when the wish is forgotten.
 pub(super) fn insert(
     connection: &Connection,
     position: Position,

@@ -1,5 +1,6 @@
 //! What is free goes to the best wishes.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::civil::Date;
@@ -10,9 +11,10 @@ use crate::rules::cells::{COUNTERS_MAX, CounterSet};
 use crate::rules::day::{Day, SeatAsk};
 use crate::rules::ids::{DayKey, ReservationId, Seat};
 use crate::rules::record::Fact;
+use crate::rules::room::RoomId;
 use crate::rules::time::{DayNumber, UnixMillis};
 use crate::rules::wish::WishId;
-use crate::rules::wish::agent::{Agent, Match, Standing, need_at};
+use crate::rules::wish::agent::{Agent, Match, Pool, Standing, need_at};
 use crate::rules::wish::fact::{Offer, WishEnding, WishFact};
 use crate::rules::wish::index::Gap;
 use crate::shell::engine::Engine;
@@ -132,58 +134,77 @@ impl Engine {
         let date = key.day.to_date();
         let beyond = date > self.horizon(now, self.catalogue.office(office));
         let waits = self.look_at_wishes(|agent| agent.waiting_at(key.office)) > 0;
-        let mut direct = Vec::new();
-        let changes = {
-            let mut day = shard.lock();
-            if waits && !beyond {
-                let mut agent = self.wishes.lock();
-                let hours = self.hours(&day, date);
-                let mut gaps = gaps(now, &mut day);
-                while let Some(span) = gaps.pop() {
-                    let gap = Gap {
-                        office: key.office,
-                        day: key.day,
-                        weekday: date.weekday().to_monday_zero_offset().unsigned_abs(),
-                        counter: span.counter,
-                        start: span.start,
-                        end: span.end,
-                        grid: day.plan().grid,
-                        hours: &hours,
-                        starts_at: day.plan().starts_at,
-                        now,
-                    };
-                    let Some(found) = self.best(&agent, &day, &gap) else {
-                        continue;
-                    };
-                    let seat = Seat {
-                        key,
-                        counter: span.counter,
-                        start: found.start,
-                        units: found.units,
-                    };
-                    // What is left of the gap on both sides is looked at again.
-                    gaps.push(Span {
-                        end: seat.start,
-                        ..span
-                    });
-                    gaps.push(Span {
-                        start: seat.end(),
-                        ..span
-                    });
-                    let given =
-                        self.give(now, shard, (&mut day, &mut agent), found, seat, random());
-                    direct.extend(given);
-                }
-            }
-            day.changes()
-        };
-        self.wishes.watch.lock().seen.insert(key, changes);
-        for (id, seat) in direct {
-            self.book_directly(now, id, seat);
+        if waits && !beyond {
+            self.give_day(now, key, shard, &mut Source::Everybody, random);
         }
+        let changes = shard.changes();
+        self.wishes.watch.lock().seen.insert(key, changes);
     }
 
-    pub(super) fn best(&self, agent: &Agent, day: &Day, gap: &Gap<'_>) -> Option<Match> {
+    /// Gives what is free on a day to those who come first in the source; how many got something.
+    pub(super) fn give_day(
+        &self,
+        now: UnixMillis,
+        key: DayKey,
+        shard: &Arc<Shard>,
+        source: &mut Source<'_>,
+        random: &mut impl FnMut() -> u64,
+    ) -> usize {
+        let date = key.day.to_date();
+        let (mut direct, mut given) = (Vec::new(), 0);
+        let mut day = shard.lock();
+        let mut agent = self.wishes.lock();
+        let hours = self.hours(&day, date);
+        let mut gaps = gaps(now, &mut day, source.room());
+        while let Some(span) = gaps.pop_first() {
+            let gap = Gap {
+                office: key.office,
+                day: key.day,
+                weekday: date.weekday().to_monday_zero_offset().unsigned_abs(),
+                counter: span.counter,
+                start: span.start,
+                end: span.end,
+                grid: day.plan().grid,
+                hours: &hours,
+                starts_at: day.plan().starts_at,
+                now,
+            };
+            let Some(found) = self.best(&agent, source, &day, &gap) else {
+                continue;
+            };
+            let seat = Seat {
+                key,
+                counter: span.counter,
+                start: found.start,
+                units: found.units,
+            };
+            // What is left of the gap on both sides is looked at again.
+            gaps.extend([
+                Span {
+                    end: seat.start,
+                    ..span
+                },
+                Span {
+                    start: seat.end(),
+                    ..span
+                },
+            ]);
+            let offered = (seat, source.room(), random());
+            let given_to = self.give(now, shard, (&mut day, &mut agent), found, offered);
+            // Whoever got nothing is not asked again either.
+            source.give(&agent, found.wish);
+            given += usize::from(given_to.is_some());
+            direct.extend(given_to.filter(|given| given.direct));
+        }
+        drop((agent, day));
+        for Given { wish, seat, .. } in direct {
+            self.book_directly(now, wish, seat);
+        }
+        given
+    }
+
+    /// Who gets a gap.
+    fn best(&self, agent: &Agent, source: &Source<'_>, day: &Day, gap: &Gap<'_>) -> Option<Match> {
         let zone = &self.catalogue.city.zone;
         let start = day.plan().instant(gap.start);
         let last = UnixMillis(start.0 - day.plan().notice.0);
@@ -195,19 +216,18 @@ impl Engine {
                 day: gap.day,
             });
         }
-        agent.find(gap, answerable)
+        source.find(agent, gap, answerable)
     }
 
-    /// Holds a seat for a wish and offers it. Returns those that are booked without asking.
-    pub(super) fn give(
+    /// Holds a seat for a wish, and offers it if the wish wants to be asked.
+    fn give(
         &self,
         now: UnixMillis,
         shard: &Arc<Shard>,
         (day, agent): (&mut Day, &mut Agent),
         found: Match,
-        seat: Seat,
-        random: u64,
-    ) -> Option<(WishId, ReservationId)> {
+        (seat, room, random): (Seat, Option<RoomId>, u64),
+    ) -> Option<Given> {
         let id = found.wish;
         let known = agent.known(id)?;
         let (services, direct) = (known.wish.services, known.wish.auto_accept);
@@ -227,14 +247,20 @@ impl Engine {
             secret: secret.digest(),
             random,
             deadline,
+            room,
         };
         let reservation = day.hold_for_wish(now, &ask).ok()?;
         let Some(number) = agent.decide(id) else {
             day.forget(reservation);
             return None;
         };
+        let given = Given {
+            wish: id,
+            seat: reservation,
+            direct,
+        };
         if direct {
-            return Some((id, reservation));
+            return Some(given);
         }
         let fact = WishFact::Offered(Offer {
             number,
@@ -252,18 +278,27 @@ impl Engine {
         let catalogue = Arc::clone(&self.catalogue);
         let settled = Arc::clone(shard);
         let refused = self.try_append_strict(now, told, move |outcome| {
+            let mut agent = wishes.lock();
             if outcome.is_ok() {
-                wishes.lock().apply(&catalogue, now, id, &fact);
+                agent.apply(&catalogue, now, id, &fact);
             } else {
+                agent.undo(id, Standing::Waiting);
+            }
+            let standing = agent.known(id).map(|known| known.standing);
+            drop(agent);
+            let is_offered = matches!(
+                standing,
+                Some(Standing::Offered(offer)) if offer.seat == reservation
+            );
+            if !is_offered {
                 settled.decide(|day| day.forget(reservation));
-                wishes.lock().undo(id, Standing::Waiting);
             }
         });
         if refused {
             day.forget(reservation);
             agent.undo(id, Standing::Waiting);
         }
-        None
+        (!refused).then_some(given)
     }
 
     /// Books a seat for a wish that does not want to be asked.
@@ -313,24 +348,63 @@ impl Engine {
     }
 }
 
-/// Free units in a row on one counter.
+/// A seat that somebody gets.
 #[derive(Clone, Copy, Debug)]
+struct Given {
+    wish: WishId,
+    seat: ReservationId,
+    /// Whether it is booked without asking.
+    direct: bool,
+}
+
+/// Among whom a day is given out.
+pub(super) enum Source<'p> {
+    /// All who wait; what a waiting room has a claim on is left out.
+    Everybody,
+    /// Those of a room whose lottery it is; what it has a claim on is what they are there for.
+    Lottery { room: RoomId, pool: &'p mut Pool },
+}
+
+impl Source<'_> {
+    fn room(&self) -> Option<RoomId> {
+        match self {
+            Source::Everybody => None,
+            Source::Lottery { room, .. } => Some(*room),
+        }
+    }
+
+    fn find(&self, agent: &Agent, gap: &Gap<'_>, answerable: bool) -> Option<Match> {
+        match self {
+            Source::Everybody => agent.find(gap, answerable),
+            Source::Lottery { pool, .. } => agent.find_in(pool, gap, answerable),
+        }
+    }
+
+    fn give(&mut self, agent: &Agent, wish: WishId) {
+        if let Source::Lottery { pool, .. } = self {
+            agent.leave(pool, wish);
+        }
+    }
+}
+
+/// Free units in a row on one counter. The earliest is first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Span {
-    counter: u8,
     start: u16,
+    counter: u8,
     end: u16,
 }
 
-/// What is free for wishes and not too soon, the earliest last.
-fn gaps(now: UnixMillis, day: &mut Day) -> Vec<Span> {
-    let free = day.free_for_wishes(now);
+/// What is free for wishes and not too soon.
+fn gaps(now: UnixMillis, day: &mut Day, room: Option<RoomId>) -> BTreeSet<Span> {
+    let free = day.free_for_wishes(now, room);
     let plan = day.plan();
     let earliest = now + plan.notice;
     // Starts lie behind both: what has begun is nobody's.
     let behind = (earliest.0 - plan.starts_at.0).max(now.0 + 1 - plan.starts_at.0);
     let units = (behind.max(0) + UNIT.0 - 1) / UNIT.0;
     let first = u16::try_from(units).unwrap_or(u16::MAX);
-    let mut gaps = Vec::new();
+    let mut gaps = BTreeSet::new();
     for counter in 0..COUNTERS_MAX {
         let mut begin = None;
         for unit in first..=plan.units {
@@ -339,7 +413,7 @@ fn gaps(now: UnixMillis, day: &mut Day) -> Vec<Span> {
             match (begin, is_free) {
                 (None, true) => begin = Some(unit),
                 (Some(start), false) => {
-                    gaps.push(Span {
+                    gaps.insert(Span {
                         counter,
                         start,
                         end: unit,
@@ -350,6 +424,5 @@ fn gaps(now: UnixMillis, day: &mut Day) -> Vec<Span> {
             }
         }
     }
-    gaps.sort_unstable_by_key(|gap| (std::cmp::Reverse(gap.start), gap.counter));
     gaps
 }

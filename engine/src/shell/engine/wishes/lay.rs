@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::rules::catalogue::RoomPolicy;
 use crate::rules::day::{Day, State};
 use crate::rules::ids::Secret;
 use crate::rules::record::Fact;
@@ -11,6 +12,7 @@ use crate::rules::wish::agent::Standing;
 use crate::rules::wish::fact::{Offer, WishEnding, WishFact};
 use crate::rules::wish::{Place, Wish, WishId};
 use crate::shell::engine::Engine;
+use crate::shell::engine::bookings::use_up;
 use crate::shell::ledger::{Durable, NotKept};
 
 use super::{LayAsk, LayError, WishError};
@@ -39,6 +41,12 @@ impl Engine {
         let instead = wish.instead_of.map(|instead| instead.booking);
         // Looked up before the wishes are locked: days come first.
         let starts = instead.map(|booking| self.booking_start(booking));
+        // Where the draw lets people in, the place is the wish's from now on.
+        let place_given_up = ticket.and_then(|ticket| {
+            let room = self.rooms.get(ticket.room)?;
+            let is_line = room.decide(|room| room.plan().terms.policy == RoomPolicy::Line);
+            is_line.then_some((room, ticket))
+        });
         let mut agent = self.wishes.lock();
         let id = match agent.begin(&wish, &contact, ticket) {
             Ok(id) => id,
@@ -59,6 +67,7 @@ impl Engine {
         };
         let wishes = Arc::clone(&self.wishes);
         let catalogue = Arc::clone(&self.catalogue);
+        let ledger = Arc::clone(&self.ledger);
         self.append_strict(agent, now, told, move |outcome| match outcome {
             Ok(position) => {
                 let mut agent = wishes.lock();
@@ -68,16 +77,13 @@ impl Engine {
                 }
                 drop(agent);
                 wishes.add_fresh(id);
+                if let Some((room, ticket)) = place_given_up {
+                    use_up(&room, &*ledger, ticket, now);
+                }
                 done(Ok(Durable::new(id, position)));
             }
             Err(NotKept { .. }) => done(Err(LayError::LedgerAway)),
         });
-        if let Some(ticket) = ticket
-            && let Some(shard) = self.rooms.get(ticket.room)
-        {
-            // Its place is the wish's now.
-            self.leave(now, &shard, ticket.seq);
-        }
     }
 
     /// The place of a ticket among the wishes: that of its room's release, by its position.

@@ -1,12 +1,13 @@
 //! Wishes: laid, changed, given what becomes free, accepted or declined.
 //!
-//! A tick looks at the days that have changed since it last did, and gives what is free there to the
-//! best wishes. It does not matter what has changed them: a cancellation, an expiry, a release, other
-//! opening hours. So nothing that becomes free can be forgotten.
+//! A tick looks at the days that have changed since it last did, and gives what is free there to
+//! the best wishes. It does not matter what has changed them: a cancellation, an expiry, a release,
+//! other opening hours. So nothing that becomes free can be forgotten.
 
 mod answer;
 mod give_out;
 mod lay;
+mod lottery;
 mod tick;
 
 use std::sync::Arc;
@@ -110,7 +111,8 @@ impl Resting {
 }
 
 impl RestTerms {
-    /// Until when a seat that was given back at this instant is for wishes alone; None if it is not.
+    /// Until when a seat that was given back at this instant is for wishes alone; None if it is
+    /// not.
     pub(super) fn until(&self, id: ReservationId, at: UnixMillis) -> Option<UnixMillis> {
         if self.longest.0 <= 0 {
             return None;

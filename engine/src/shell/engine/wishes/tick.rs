@@ -31,6 +31,7 @@ impl Engine {
         }
         self.end_what_is_due(now);
         self.place_the_drawn();
+        self.hold_lotteries(now, &mut random);
         self.make_days(now);
         for id in self.wishes.take_fresh(FRESH_PER_TICK) {
             self.look_for(now, id);

@@ -2,17 +2,17 @@
 -- back and are for wishes alone for a while.
 
 COMMENT ON COLUMN facts.reservation IS
-    'The seat it is about; of a move the one given up; of a waiting room or a wish NULL';
+    'The seat it is about; of a move the one given up; of a waiting room, a release or a wish NULL';
 COMMENT ON COLUMN facts.deadline IS 'held, extended, stretched, rested: until when';
 -- The older checks let the same rows pass that the newer ones do: nobody needs to look at them.
 ALTER TABLE facts
     DROP CONSTRAINT facts_fact_check,
     ADD CONSTRAINT facts_fact_check CHECK (fact IN (
         'held', 'extended', 'stretched', 'released', 'expired', 'booked', 'cancelled', 'moved',
-        'rested', 'room', 'wish')) NOT VALID,
+        'rested', 'room', 'release', 'wish')) NOT VALID,
     DROP CONSTRAINT facts_reservation,
     ADD CONSTRAINT facts_reservation
-        CHECK ((fact IN ('room', 'wish')) = (reservation IS NULL)) NOT VALID,
+        CHECK ((fact IN ('room', 'release', 'wish')) = (reservation IS NULL)) NOT VALID,
     DROP CONSTRAINT facts_channel_check,
     ADD CONSTRAINT facts_channel_check CHECK (channel IN (
         'public', 'call-centre', 'walk-in', 'agent')) NOT VALID;
