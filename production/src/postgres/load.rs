@@ -22,9 +22,9 @@ const DAY_MS: i64 = 86_400_000;
 const BOOKING_FIELDS: i16 = 12;
 const FACT_FIELDS: i16 = 9;
 
-/// The bookings, rooms and wishes that still matter, and the newest facts about holds. `written` is the
-/// time of the newest fact, `now` that of the clock: the earlier of both decides, so that a clock
-/// that is ahead hides no booking. Two days back covers yesterday in every time zone.
+/// The bookings, rooms, releases and wishes that still matter, and the newest facts about holds.
+/// `written` is the time of the newest fact, `now` that of the clock: the earlier of both decides, so
+/// that a clock that is ahead hides no booking. Two days back covers yesterday in every time zone.
 pub(super) fn load(
     session: &mut Session,
     now: UnixMillis,
@@ -57,7 +57,7 @@ pub(super) fn load(
         "COPY (SELECT at, fact, reservation, successor, channel, services, secret, deadline,
                       ticket
                  FROM facts WHERE at >= timestamptz '2000-01-01 00:00Z' + {} * interval '1 us'
-                             AND fact NOT IN ('room', 'wish', 'release')
+                              AND fact NOT IN ('room', 'release', 'wish')
                 ORDER BY position) TO STDOUT (FORMAT binary)",
         timestamp(oldest)
     );

@@ -65,15 +65,17 @@ fn the_tables_of_a_newer_program_are_left_alone() {
     assert_eq!(server.postgres.sql(views), "0");
 }
 
-/// Tables from before there were rooms, or wishes, keep what is in them and become like any others.
+/// Tables from before there were rooms, releases or wishes keep what is in them and become like any
+/// others.
 #[test]
 fn older_tables_keep_everything() {
     let migrations = [
         include_str!("../../src/postgres/migrations/0001_tables.sql"),
         include_str!("../../src/postgres/migrations/0002_views.sql"),
         include_str!("../../src/postgres/migrations/0003_rooms.sql"),
+        include_str!("../../src/postgres/migrations/0004_releases.sql"),
     ];
-    for version in [2, 3] {
+    for version in 2..=migrations.len() {
         older_tables_of_a_version_keep_everything(&migrations[..version]);
     }
 }

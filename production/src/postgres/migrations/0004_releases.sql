@@ -12,13 +12,12 @@ ALTER TABLE facts
 COMMENT ON COLUMN facts.reservation IS
     'The seat it is about; of a move the one given up; of a waiting room or a release NULL';
 
--- Events that a room has had since draws wait for a beacon, crashes are remembered, and seats are
--- given out by lottery.
+-- Two events that a room has had since draws wait for a beacon and crashes are remembered.
 ALTER TABLE room_facts
     DROP CONSTRAINT room_facts_event_check,
     ADD CONSTRAINT room_facts_event_check CHECK (event IN (
         'announced', 'reserved', 'unsure', 'frozen', 'drawn', 'called', 'passed', 'missed',
-        'lapsed', 'left', 'preferred', 'paused', 'resumed', 'spent', 'allotted', 'ended')) NOT VALID;
+        'lapsed', 'left', 'preferred', 'paused', 'resumed', 'spent', 'ended')) NOT VALID;
 
 CREATE TABLE release_facts (
     position bigint      PRIMARY KEY,

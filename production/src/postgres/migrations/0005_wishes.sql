@@ -1,18 +1,18 @@
 -- Wishes: what happened to them, and who laid them for as long as that matters; seats that were given
--- back and are for wishes alone for a while.
+-- back and are for wishes alone for a while; seats that a lottery gives to the wishes of a room.
 
 COMMENT ON COLUMN facts.reservation IS
-    'The seat it is about; of a move the one given up; of a room, a wish or a release NULL';
+    'The seat it is about; of a move the one given up; of a waiting room, a release or a wish NULL';
 COMMENT ON COLUMN facts.deadline IS 'held, extended, stretched, rested: until when';
 -- The older checks let the same rows pass that the newer ones do: nobody needs to look at them.
 ALTER TABLE facts
     DROP CONSTRAINT facts_fact_check,
     ADD CONSTRAINT facts_fact_check CHECK (fact IN (
         'held', 'extended', 'stretched', 'released', 'expired', 'booked', 'cancelled', 'moved',
-        'rested', 'room', 'wish', 'release')) NOT VALID,
+        'rested', 'room', 'release', 'wish')) NOT VALID,
     DROP CONSTRAINT facts_reservation,
     ADD CONSTRAINT facts_reservation
-        CHECK ((fact IN ('room', 'wish', 'release')) = (reservation IS NULL)) NOT VALID,
+        CHECK ((fact IN ('room', 'release', 'wish')) = (reservation IS NULL)) NOT VALID,
     DROP CONSTRAINT facts_channel_check,
     ADD CONSTRAINT facts_channel_check CHECK (channel IN (
         'public', 'call-centre', 'walk-in', 'agent')) NOT VALID;
@@ -20,6 +20,11 @@ ALTER TABLE bookings
     DROP CONSTRAINT bookings_channel_check,
     ADD CONSTRAINT bookings_channel_check CHECK (channel IN (
         'public', 'call-centre', 'walk-in', 'agent')) NOT VALID;
+ALTER TABLE room_facts
+    DROP CONSTRAINT room_facts_event_check,
+    ADD CONSTRAINT room_facts_event_check CHECK (event IN (
+        'announced', 'reserved', 'unsure', 'frozen', 'drawn', 'called', 'passed', 'missed',
+        'lapsed', 'left', 'preferred', 'paused', 'resumed', 'spent', 'allotted', 'ended')) NOT VALID;
 CREATE INDEX facts_rests ON facts (at) WHERE fact = 'rested';
 
 CREATE TABLE wish_facts (

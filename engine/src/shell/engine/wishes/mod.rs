@@ -148,26 +148,15 @@ impl Engine {
         }
     }
 
-    /// Appends a relaxed fact of a wish and applies it; false when the ledger cannot take it, or it
-    /// is no longer true: the wish was forgotten meanwhile, or the offer that lapses was answered.
+    /// Appends a relaxed fact of a wish and applies it; false when the ledger cannot take it.
     pub(super) fn note_wish(&self, now: UnixMillis, id: WishId, fact: WishFact) -> bool {
         let mut agent = self.wishes.lock();
-        let is_true = match (agent.known(id).map(|known| known.standing), &fact) {
-            (None, _) => false,
-            (Some(Standing::Offered(offer)), WishFact::Lapsed { number }) => {
-                offer.number == *number
-            }
-            (Some(_), WishFact::Lapsed { .. }) => false,
-            _ => true,
-        };
-        if !is_true {
-            return false;
-        }
         let told = Fact::Wish {
             wish: id,
             fact: Box::new(fact.clone()),
         };
-        let taken = self.append(now, told);
+        // Of a wish that was forgotten meanwhile there is nothing more to say.
+        let taken = agent.known(id).is_some() && self.append(now, told);
         if taken {
             agent.apply(&self.catalogue, now, id, &fact);
         }

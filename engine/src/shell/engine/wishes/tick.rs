@@ -106,29 +106,23 @@ impl Engine {
             return;
         };
         let expiry = shard.decide(|day| {
-            let state = day.reservation(offer.seat).map(|it| &it.state);
-            if matches!(state, Some(State::Booked(..))) {
-                return None;
-            }
             let expiry = day.expire(now, offer.seat);
             if expiry == Expiry::Freed {
                 self.resting().rest(day, offer.seat, now);
             }
-            Some(expiry)
+            expiry
         });
         match expiry {
-            // Accepted in the last moment: the wish is about to hear of it.
-            None => {}
             // The acceptance is on its way, or its refusal has given it more time.
-            Some(Expiry::Later(deadline)) if deadline > UnixMillis(offer.deadline) => {
+            Expiry::Later(deadline) if deadline > UnixMillis(offer.deadline) => {
                 let fact = WishFact::Prolonged {
                     number: offer.number,
                     deadline: deadline.0,
                 };
                 self.note_wish(now, id, fact);
             }
-            Some(Expiry::Later(_)) => {}
-            Some(Expiry::Freed | Expiry::Nothing) => {
+            Expiry::Later(_) => {}
+            Expiry::Freed | Expiry::Nothing => {
                 let number = offer.number;
                 if self.note_wish(now, id, WishFact::Lapsed { number }) {
                     self.wishes.add_fresh(id);
