@@ -1,9 +1,9 @@
 //! How long a lottery takes: 50,000 wishes, 2,000 seats, from the release to the last offer that is
 //! handed to the ledger.
 //!
-//! The whole engine takes part, over a ledger that keeps everything at once but says so only when it
-//! is asked: what is measured is what the engine does, not how long a disk takes. Half of the wishes
-//! want to be asked; they name one to ten offices and mixed hours.
+//! The whole engine takes part, over a ledger that keeps everything at once but says so only when
+//! it is asked: what is measured is what the engine does, not how long a disk takes. Half of the
+//! wishes want to be asked; they name one to ten offices and mixed hours.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -148,8 +148,8 @@ fn ask(who: u32, ticket: TicketId, dice: &mut Rng) -> LayAsk {
             services: Services::collect([(1, dice.u8(1..3))]).expect("it is one"),
             offices,
             windows,
-            from: DayNumber(day.0 - 10),
-            until: DayNumber(day.0 + 30),
+            from: day,
+            until: day,
             notice_minutes: 0,
             auto_accept: dice.bool(),
             instead_of: None,

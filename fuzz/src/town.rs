@@ -127,6 +127,7 @@ impl Town {
             service_keys: ServiceKeys::parse(keys).expect("the keys of the small town are keys"),
             keys: Keys::of(tokens::ring(tokens::SIGNER)),
             rooms: Documents::new(1),
+            releases: Default::default(),
             challenges: Challenges::default(),
             traffic: Traffic::default(),
             public_places: Places::new(1),

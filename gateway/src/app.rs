@@ -8,6 +8,7 @@ use morgenruh_engine::shell::engine::Engine;
 use morgenruh_production::ledger::ProductionLedger;
 
 use crate::availability::Availability;
+use crate::handlers::releases::ReleaseDocuments;
 use crate::idempotency::Idempotency;
 use crate::keys::Keys;
 use crate::limits::Limits;
@@ -37,6 +38,8 @@ pub struct App {
     pub(crate) post: Post,
     /// The public documents of the waiting rooms, re-made when they change.
     pub rooms: Documents,
+    /// The public documents of releases, for a moment each.
+    pub releases: ReleaseDocuments,
     /// They sign the tokens of the waiting room.
     pub keys: Keys,
     /// What rooms ask before they give a ticket.

@@ -21,7 +21,7 @@ const KEEP_HOUSE_TICKS: u32 = 5;
 /// How often days that are over are dropped, in milliseconds.
 const RETIRE_MS: i64 = 3_600_000;
 
-/// How often it is looked whether a waiting room is to be announced, in milliseconds.
+/// How often it is looked whether a waiting room or a drip is to be announced, in milliseconds.
 const ANNOUNCE_MS: i64 = 60_000;
 
 fn random() -> Option<[u8; 32]> {
@@ -61,6 +61,7 @@ pub(crate) fn run(app: &App, stopped: &watch::Receiver<bool>) {
         app.rooms.refresh(&app.engine, now);
         if announced_at.is_none_or(|at| (now - at).0.abs() >= ANNOUNCE_MS) {
             app.engine.announce_rooms(now, random);
+            app.engine.announce_releases(now, random);
             announced_at = Some(now);
         }
         if ticks.is_multiple_of(KEEP_HOUSE_TICKS) {

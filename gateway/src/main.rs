@@ -112,9 +112,11 @@ enum Command {
         /// Folder of the data.
         dir: PathBuf,
     },
-    /// Work a room's draw out again: commitment, root, seed, and the line.
+    /// Work a room's draw out again: commitment, root, seed, and the line; or a release's drip:
+    /// commitment and moments.
     ///
-    /// Needs nothing but the document that the room publishes after its draw, and no network. Exit
+    /// Needs nothing but the document that the room publishes after its draw, or the release when
+    /// its drip is over, and no network. Exit
     /// codes: 0 it holds, 1 it does not, 2 a document cannot be read.
     VerifyDraw {
         /// The document, as GET /api/v1/rooms/{id}/draw gives it; - reads it from standard input.

@@ -11,8 +11,8 @@ use utoipa_axum::routes;
 use crate::app::AppState;
 use crate::handlers::waiting_page::forms;
 use crate::handlers::{
-    availability, bookings, catalogue, documentation, forward_auth, health, holds, metrics, rooms,
-    start_page, waiting_page, wish_page, wishes,
+    availability, bookings, catalogue, documentation, forward_auth, health, holds, metrics,
+    releases, rooms, start_page, waiting_page, wish_page, wishes,
 };
 use crate::limits::{self, Action};
 use crate::middleware::{self, Bounds};
@@ -69,6 +69,7 @@ fn api(app: Option<&AppState>) -> (Router<AppState>, utoipa::openapi::OpenApi) {
         routes!(catalogue::services),
         // Citizens
         routes!(availability::availability),
+        routes!(releases::show),
         limited(Action::Hold, routes!(holds::create)),
         routes!(holds::extend),
         routes!(holds::release),
@@ -179,6 +180,21 @@ pub fn admin(app: AppState) -> Router {
         ("/readyz", get(health::readyz_in_detail)),
         ("/metrics", get(metrics::metrics)),
         ("/admin/conflicts", get(health::conflicts)),
+        ("/admin/releases", get(releases::staff::list)),
+        (
+            "/admin/releases/{id}/dry-run",
+            get(releases::forecast::dry_run),
+        ),
+        (
+            "/admin/releases/{id}/publish",
+            post(releases::staff::publish),
+        ),
+        ("/admin/releases/{id}/pause", post(releases::staff::pause)),
+        ("/admin/releases/{id}/resume", post(releases::staff::resume)),
+        (
+            "/admin/releases/{id}/withdraw",
+            post(releases::staff::withdraw),
+        ),
         ("/admin/rooms", get(rooms::staff::list)),
         ("/admin/rooms/{id}/report", get(rooms::staff::report)),
         ("/admin/rooms/{id}/pause", post(rooms::staff::pause)),

@@ -222,14 +222,13 @@ impl Town {
             valid_until: None,
             on_holidays: true,
         });
-        let wave = self.sealed_minutes.map(|minutes| Wave {
-            when: Selector {
+        let wave = self.sealed_minutes.map(|minutes| {
+            let when = Selector {
                 counters: CounterSet::only(0),
                 weekdays: Weekdays::ALL,
                 hours: Hours::ALL_DAY,
-            },
-            days_ahead: 1,
-            at: BEGIN_MINUTE + minutes,
+            };
+            Wave::daily(when, 1, BEGIN_MINUTE + minutes)
         });
         Office {
             id: format!("buergerbuero-{number}"),

@@ -8,9 +8,12 @@
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
+use super::catalogue::schedule::monday;
 use super::catalogue::{Catalogue, Channel, Hours, Office, Opening, Selector};
 use super::cells::CounterSet;
 use super::holidays::is_holiday;
+use super::pieces::share;
+use super::release::ReleaseId;
 use super::room::RoomId;
 use super::time::{DayNumber, Millis, UnixMillis};
 
@@ -57,6 +60,10 @@ pub struct DayPlan {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlannedWave {
     pub at: UnixMillis,
+    /// What staff and the ledger know it by.
+    pub release: ReleaseId,
+    /// Over how long its pieces become bookable one by one; 0 is all at once.
+    pub drip: Millis,
     pub cells: Cells,
     /// The waiting room without whose pass nobody may hold them, if there is one.
     pub guard: Option<Guard>,
@@ -161,16 +168,35 @@ pub fn plan(catalogue: &Catalogue, office: &Office, date: Date) -> DayPlan {
 
     let mut unassigned = public.clone();
     let mut waves: Vec<PlannedWave> = Vec::new();
+    let turn = usize::from(DayNumber::from_date(date).map_or(0, |day| day.0));
     for wave in &office.waves {
+        let Some(released_on) = wave.schedule.released_on(date) else {
+            continue;
+        };
         let mut cells = no_cells(frame.units());
         frame.paint(&wave.when, |unit, counters| {
             cells[unit] = cells[unit].or(unassigned[unit].and(counters));
-            unassigned[unit] = unassigned[unit].without(counters);
         });
-        let released_on = date.saturating_sub(jiff::Span::new().days(i64::from(wave.days_ahead)));
+        if wave.share_percent < 100 {
+            cells = share(&cells, wave.share_percent, longest_units(office), turn);
+        }
+        for (left, taken) in unassigned.iter_mut().zip(&cells) {
+            *left = left.without(*taken);
+        }
         let at = instant_of(&catalogue.city.zone, released_on, wave.at);
         let guard = guard(catalogue, office, released_on, wave.at, at);
-        waves.push(PlannedWave { at, cells, guard });
+        let release = ReleaseId {
+            office: office.number,
+            day: DayNumber::from_date(released_on).unwrap_or(DayNumber(0)),
+            minute: wave.at,
+        };
+        waves.push(PlannedWave {
+            at,
+            release,
+            drip: Millis::from_minutes(u32::from(wave.drip_minutes)),
+            cells,
+            guard,
+        });
     }
     waves.retain(|wave| wave.cells.iter().any(|set| !set.is_empty()));
     waves.sort_by_key(|wave| wave.at);
@@ -205,13 +231,19 @@ fn none_if_empty(cells: Cells) -> Cells {
 }
 
 fn useful_units(office: &Office) -> u8 {
-    let shortest = office
-        .offers
-        .iter()
-        .map(|offer| offer.minutes)
-        .min()
-        .unwrap_or(1);
-    let steps = shortest.div_ceil(office.unit_minutes);
+    let minutes = office.offers.iter().map(|offer| offer.minutes);
+    units_of(office, minutes.min())
+}
+
+/// Longest visit of one person with one service, in units.
+fn longest_units(office: &Office) -> u8 {
+    let minutes = office.offers.iter().map(|offer| offer.minutes);
+    units_of(office, minutes.max())
+}
+
+/// A visit's length on the office's grid.
+fn units_of(office: &Office, minutes: Option<u16>) -> u8 {
+    let steps = minutes.unwrap_or(1).div_ceil(office.unit_minutes);
     u8::try_from(steps.saturating_mul(office.unit_minutes / UNIT_MINUTES)).unwrap_or(u8::MAX)
 }
 
@@ -233,10 +265,6 @@ fn opens(rule: &Opening, date: Date, holiday: bool) -> bool {
             weeks % i32::from(every) == 0
         }
     }
-}
-
-fn monday(date: Date) -> Date {
-    date.saturating_sub(jiff::Span::new().days(date.weekday().to_monday_zero_offset()))
 }
 
 /// The instant of a wall-clock minute of a day. A minute that the clock skips in spring means the

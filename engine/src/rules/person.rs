@@ -1,4 +1,5 @@
-//! Whether two contacts are the same person's: addresses and numbers in the one spelling that counts.
+//! Whether two contacts are the same person's: addresses and numbers in the one spelling that
+//! counts.
 
 use super::ids::Digest;
 

@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 use super::catalogue::Channel;
 use super::ids::{Digest, ReservationId};
 use super::need::Services;
+use super::release::ReleaseId;
+use super::release::fact::ReleaseFact;
 use super::room::fact::RoomFact;
 use super::room::{RoomId, TicketId};
 use super::time::UnixMillis;
@@ -74,6 +76,11 @@ pub enum Fact {
     Room {
         room: RoomId,
         fact: Box<RoomFact>,
+    },
+    /// Something was decided about a release.
+    Release {
+        release: ReleaseId,
+        fact: Box<ReleaseFact>,
     },
     /// Something happened to a wish.
     Wish {
@@ -173,6 +180,7 @@ impl Fact {
         match self {
             Fact::Booked(_) | Fact::Cancelled { .. } | Fact::Moved { .. } => true,
             Fact::Room { fact, .. } => fact.is_strict(),
+            Fact::Release { .. } => true,
             Fact::Wish { fact, .. } => fact.is_strict(),
             _ => false,
         }
@@ -191,7 +199,7 @@ impl Fact {
             | Fact::Cancelled { id, .. } => *id,
             Fact::Booked(booked) => booked.confirmed.id,
             Fact::Moved { from, .. } => *from,
-            Fact::Room { .. } | Fact::Wish { .. } => return None,
+            Fact::Room { .. } | Fact::Wish { .. } | Fact::Release { .. } => return None,
         })
     }
 
@@ -208,6 +216,7 @@ impl Fact {
             Fact::Moved { .. } => "moved",
             Fact::Rested { .. } => "rested",
             Fact::Room { .. } => "room",
+            Fact::Release { .. } => "release",
             Fact::Wish { .. } => "wish",
         }
     }

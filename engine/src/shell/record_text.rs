@@ -12,6 +12,8 @@ use crate::rules::catalogue::Channel;
 use crate::rules::ids::{Digest, ReservationId};
 use crate::rules::need::Services;
 use crate::rules::record::{Booked, Confirmed, Contract, Fact, Person, Record};
+use crate::rules::release::ReleaseId;
+use crate::rules::release::fact::ReleaseFact;
 use crate::rules::room::fact::RoomFact;
 use crate::rules::room::{RoomId, TicketId};
 use crate::rules::time::UnixMillis;
@@ -64,6 +66,10 @@ struct Line<'a> {
     room: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     event: Option<Cow<'a, RoomFact>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    release: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    decision: Option<Cow<'a, ReleaseFact>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     wish: Option<WishId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -211,6 +217,10 @@ pub fn append(text: &mut Vec<u8>, at: UnixMillis, fact: &Fact) {
             line.room = Some(room.to_bits());
             line.event = Some(Cow::Borrowed(fact));
         }
+        Fact::Release { release, fact } => {
+            line.release = Some(release.to_bits());
+            line.decision = Some(Cow::Borrowed(fact));
+        }
     }
     serde_json::to_writer(text, &line).expect("numbers and texts are always JSON");
 }
@@ -228,6 +238,14 @@ pub fn read(line: &[u8]) -> Result<Record, Unreadable> {
         let fact = Fact::Room {
             room: RoomId::from_bits(line.room.ok_or_else(|| missing("room"))?),
             fact: Box::new(fact),
+        };
+        return Ok(Record { at, fact });
+    }
+    if line.fact == "release" {
+        let fact = line.decision.ok_or_else(|| missing("decision"))?;
+        let fact = Fact::Release {
+            release: ReleaseId::from_bits(line.release.ok_or_else(|| missing("release"))?),
+            fact: Box::new(fact.into_owned()),
         };
         return Ok(Record { at, fact });
     }
@@ -411,6 +429,7 @@ fn id(field: &str, text: Option<&Text>) -> Result<ReservationId, Unreadable> {
 mod tests {
     use super::*;
     use crate::rules::ids::Secret;
+    use crate::rules::room::draw::DrawSecret;
     use crate::rules::time::DayNumber;
     use crate::rules::wish::fact::{Contact, Notify, WishEnding};
     use crate::rules::wish::windows::Windows;
@@ -552,6 +571,13 @@ mod tests {
             Fact::Room {
                 room: ticket.room,
                 fact: Box::new(RoomFact::Left { seq: ticket.seq }),
+            },
+            Fact::Release {
+                release: ReleaseId::from_bits(0xffff_2667_05a0),
+                fact: Box::new(ReleaseFact::Announced {
+                    secret: DrawSecret([0xab; 32]),
+                    rules: "{\"a\":1}".into(),
+                }),
             },
         ]
     }

@@ -41,6 +41,7 @@ impl Engine {
     /// [`RecoveryError`]; the engine is of no use then.
     pub fn recover(&self, now: UnixMillis, stored: Stored) -> Result<Recovered, RecoveryError> {
         let mut recovered = Recovered::default();
+        self.recover_releases(&stored.release_facts);
         let of_wishes = Stored {
             wish_facts: stored.wish_facts,
             last_wish: stored.last_wish,

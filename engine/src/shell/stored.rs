@@ -6,11 +6,12 @@ use super::drain::Placed;
 use crate::rules::day::{HoldTerms, Reservation, State};
 use crate::rules::ids::{Digest, ReservationId};
 use crate::rules::record::{Booked, Confirmed, Contract, Fact, Position};
+use crate::rules::release::fact::ReleaseRecord;
 use crate::rules::room::RoomId;
 use crate::rules::room::fact::{RoomFact, RoomRecord};
 use crate::rules::time::{Millis, UnixMillis};
 use crate::rules::wish::WishId;
-use crate::rules::wish::fact::WishRecord;
+use crate::rules::wish::fact::{WishFact, WishRecord};
 
 /// No hold lives longer: two hours, once extended, and four hours stretched by an outage.
 pub const HOLD_LIFE_MAX: Millis = Millis::from_minutes(8 * 60);
@@ -20,6 +21,10 @@ pub const REST_MAX: Millis = Millis::from_minutes(24 * 60);
 
 /// Days after its release for which a ledger gives back what proves a room's draw.
 pub const ROOM_PROOF_DAYS: i64 = 31;
+
+/// Days after a release for which a ledger gives back what was decided about it: as many as the
+/// longest horizon has, and those for which the moments of a drip can be looked up.
+pub const RELEASE_KEPT_DAYS: i64 = 431;
 
 /// What was reserved when the ledger was last written.
 #[derive(Clone, Debug, Default)]
@@ -33,6 +38,8 @@ pub struct Stored {
     /// Of waiting rooms from the day before yesterday on, oldest first, and what proves the draws
     /// of the last [`ROOM_PROOF_DAYS`].
     pub room_facts: Vec<RoomRecord>,
+    /// Of releases of the last [`RELEASE_KEPT_DAYS`], oldest first.
+    pub release_facts: Vec<ReleaseRecord>,
     /// Of wishes that are not forgotten, oldest first.
     pub wish_facts: Vec<WishRecord>,
     /// The highest number that a wish has had.
@@ -112,6 +119,7 @@ pub struct Remembered {
     pub hold_facts: Vec<(UnixMillis, HoldFact)>,
     /// As in [`Stored`].
     pub room_facts: Vec<RoomRecord>,
+    pub release_facts: Vec<ReleaseRecord>,
     /// As in [`Stored`].
     pub wish_facts: Vec<WishRecord>,
     /// As in [`Stored`].
@@ -134,6 +142,7 @@ impl Remembered {
             let hold_fact = HoldFact::of(fact).map(|it| (record.at, it));
             self.hold_facts.extend(hold_fact);
             self.follow_room(record.at, fact);
+            self.release_facts.extend(release_record(record.at, fact));
             self.follow_wish(record.at, fact);
             if let Fact::Booked(booked) = fact {
                 let origin = booked.confirmed.contract.origin;
@@ -172,6 +181,7 @@ impl Remembered {
     /// What there is to recover at this time.
     pub fn into_stored(mut self, now: UnixMillis) -> Stored {
         forget_ended(&mut self.room_facts);
+        leave_out_forgotten(&mut self.wish_facts);
         let newest_first = self.hold_facts.into_iter().rev();
         let facts = newest_first.map(Ok::<_, std::convert::Infallible>);
         let Ok(holds) = live_holds(facts, now);
@@ -182,11 +192,23 @@ impl Remembered {
             holds,
             idempotency_keys,
             room_facts: self.room_facts,
+            release_facts: self.release_facts,
             wish_facts: self.wish_facts,
             last_wish: self.last_wish,
             rests: self.rests,
         }
     }
+}
+
+fn release_record(at: UnixMillis, fact: &Fact) -> Option<ReleaseRecord> {
+    let Fact::Release { release, fact } = fact else {
+        return None;
+    };
+    Some(ReleaseRecord {
+        at,
+        release: *release,
+        fact: (**fact).clone(),
+    })
 }
 
 /// Takes who booked out of the facts of rooms that have ended.
@@ -200,6 +222,21 @@ fn forget_ended(room_facts: &mut [RoomRecord]) {
             identities.clear();
         }
     }
+}
+
+/// Takes out the facts of wishes of which nobody knows any more, or not here, who laid them.
+fn leave_out_forgotten(wish_facts: &mut Vec<WishRecord>) {
+    let mut known: HashSet<WishId> = HashSet::new();
+    for WishRecord { wish, fact, .. } in &*wish_facts {
+        match fact {
+            WishFact::Laid {
+                contact: Some(_), ..
+            } => known.insert(*wish),
+            WishFact::Forgotten => known.remove(wish),
+            _ => false,
+        };
+    }
+    wish_facts.retain(|it| known.contains(&it.wish));
 }
 
 /// The booking that a fact changes.

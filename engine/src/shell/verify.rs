@@ -1,5 +1,5 @@
 //! Re-checks a data directory: each seat once, facts and tables agree, counts add up; for waiting
-//! rooms see `room_check`.
+//! rooms see `room_check`, for wishes `wish_check`.
 //!
 //! What is durable and not in the tables yet is held against the facts before it, but not against
 //! the tables.
@@ -9,8 +9,8 @@ use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::sqlite::{DATABASE, each_waiting};
-use super::{record_text, room_check};
+use super::sqlite::{DATABASE, each_waiting, releases};
+use super::{record_text, room_check, wish_check};
 use crate::rules::ids::{DayKey, ReservationId, Seat};
 use crate::rules::record::{Fact, Position};
 
@@ -47,6 +47,8 @@ pub fn verify(data: &Path) -> rusqlite::Result<Findings> {
     check.bookings(&history.alive)?;
     check.persons()?;
     check.rooms()?;
+    check.releases()?;
+    check.wishes()?;
     check.quarantine()?;
     check.waiting(&mut history)?;
     check.errors(history.errors);
@@ -72,7 +74,7 @@ struct History {
     /// The booking id of each reservation that a booking has had.
     origins: HashMap<ReservationId, ReservationId>,
     /// Who has a unit of a counter at this point of the history.
-    taken: HashMap<(DayKey, u8, u16), ReservationId>,
+    taken: HashMap<Unit, ReservationId>,
     errors: Vec<String>,
 }
 
@@ -138,7 +140,10 @@ impl History {
     }
 }
 
-fn units(id: ReservationId) -> impl Iterator<Item = (DayKey, u8, u16)> {
+/// A unit of a counter.
+pub(super) type Unit = (DayKey, u8, u16);
+
+pub(super) fn units(id: ReservationId) -> impl Iterator<Item = Unit> {
     let seat = id.seat();
     (seat.start..seat.end()).map(move |unit| (seat.key, seat.counter, unit))
 }
@@ -185,7 +190,7 @@ impl Check {
                     expected = position;
                 }
                 let fact = row.get_ref(1)?.as_str()?;
-                if fact == "room" || fact == "wish" {
+                if matches!(fact, "room" | "wish" | "release") {
                     continue;
                 }
                 let id = ReservationId::from_bytes(row.get(2)?);
@@ -333,6 +338,52 @@ impl Check {
         for error in errors {
             self.error(error);
         }
+        Ok(())
+    }
+
+    /// What was decided about releases is in its table, and the ledger says so too.
+    fn releases(&mut self) -> rusqlite::Result<()> {
+        if !self.connection.table_exists(None, "release_facts")? {
+            return Ok(());
+        }
+        let mut errors = Vec::new();
+        {
+            let mut statement = self.connection.prepare(
+                "SELECT position, release, release_facts.fact, day, event, ledger.fact, reservation
+                   FROM release_facts LEFT JOIN ledger USING (position) ORDER BY position",
+            )?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                let position: i64 = row.get(0)?;
+                let Ok((release, fact)) = releases::told(row, 1) else {
+                    errors.push(format!("fact {position} of a release cannot be read"));
+                    continue;
+                };
+                let (kind, subject): (Option<String>, Option<Vec<u8>>) = (row.get(5)?, row.get(6)?);
+                let agrees = row.get::<_, i64>(3)? == i64::from(release.day.0)
+                    && row.get_ref(4)?.as_str()? == fact.name()
+                    && kind.as_deref() == Some("release")
+                    && subject.as_deref() == Some(&release.to_bytes());
+                if !agrees {
+                    errors.push(format!(
+                        "{release:?}: fact {position} is not what its row or the ledger says"
+                    ));
+                }
+            }
+        }
+        let lost = "SELECT count(*) FROM ledger
+                     WHERE fact = 'release' AND position NOT IN (SELECT position FROM release_facts)";
+        let lost: u64 = self.connection.query_one(lost, [], |row| row.get(0))?;
+        if lost > 0 {
+            errors.push(format!("{lost} facts of releases are not in their table"));
+        }
+        self.errors(errors);
+        Ok(())
+    }
+
+    fn wishes(&mut self) -> rusqlite::Result<()> {
+        let errors = wish_check::check(&self.connection)?;
+        self.errors(errors);
         Ok(())
     }
 

@@ -2,11 +2,11 @@
 //! two days of the year that are not 24 hours long.
 
 use jiff::ToSpan;
-use jiff::civil::{Date, date};
+use jiff::civil::{Date, Weekday, date};
 use jiff::tz::TimeZone;
-use morgenruh_engine::rules::calendar::{DayPlan, plan};
+use morgenruh_engine::rules::calendar::{DayPlan, instant_of, plan};
 use morgenruh_engine::rules::catalogue::{
-    Catalogue, Channel, Closure, Hours, Opening, Quota, Selector, Text, Wave, Weekdays,
+    Catalogue, Channel, Closure, Hours, Opening, Quota, Schedule, Selector, Text, Wave, Weekdays,
 };
 use morgenruh_engine::rules::cells::CounterSet;
 use morgenruh_engine::rules::holidays::is_holiday;
@@ -88,16 +88,33 @@ fn cell(
     if let Some(quota) = office.quotas.iter().find(held_back) {
         return Some((quota.channel, None));
     }
-    let sealed = office
-        .waves
-        .iter()
-        .find(|wave| here(&wave.when))
-        .map(|wave| {
-            let day = date - i64::from(wave.days_ahead).days();
-            let time = day.at((wave.at / 60) as i8, 0, 0, 0);
-            city.city.zone.to_timestamp(time).unwrap().into()
-        });
+    let mut matching = office.waves.iter().filter(|wave| here(&wave.when));
+    let sealed = matching.find_map(|wave| {
+        let day = release_day(wave.schedule, date)?;
+        let time = day.at((wave.at / 60) as i8, 0, 0, 0);
+        Some(city.city.zone.to_timestamp(time).unwrap().into())
+    });
     Some((Channel::Public, sealed))
+}
+
+/// Walks back from a day to the one on which it is released.
+fn release_day(schedule: Schedule, date: Date) -> Option<Date> {
+    match schedule {
+        Schedule::Daily { days_ahead } => Some(date - i64::from(days_ahead).days()),
+        Schedule::Weekly {
+            weekday,
+            weeks_ahead,
+        } => {
+            let mut day = date;
+            let mut weeks = 0;
+            while weeks < weeks_ahead || day.weekday() != weekday {
+                weeks += u8::from(day.weekday() == Weekday::Monday);
+                day -= 1.day();
+            }
+            Some(day)
+        }
+        Schedule::Once { on, first, last } => (first <= date && date <= last).then_some(on),
+    }
 }
 
 fn planned(plan: &DayPlan, unit: usize, counter: u8) -> Vec<(Channel, Option<UnixMillis>)> {
@@ -161,12 +178,29 @@ prop_compose! {
     }
 }
 
+fn schedule() -> impl Strategy<Value = Schedule> {
+    let once = (some_day(), 0i64..40, 0i64..40).prop_map(|(on, later, days)| Schedule::Once {
+        on,
+        first: on + later.days(),
+        last: on + (later + days).days(),
+    });
+    let weekly = (0i8..7, 1u8..5).prop_map(|(offset, weeks_ahead)| Schedule::Weekly {
+        weekday: Weekday::from_monday_zero_offset(offset).unwrap(),
+        weeks_ahead,
+    });
+    prop_oneof![
+        2 => (0u16..30).prop_map(|days_ahead| Schedule::Daily { days_ahead }),
+        1 => weekly,
+        1 => once,
+    ]
+}
+
 prop_compose! {
     fn city()(
         opening in prop::collection::vec(opening(), 1..4),
         closures in prop::collection::vec((selector(), some_day(), 0i64..200), 0..3),
         quotas in prop::collection::vec((selector(), 0usize..4), 0..3),
-        waves in prop::collection::vec((selector(), 0u16..30, 4u16..24), 0..3),
+        waves in prop::collection::vec((selector(), schedule(), 4u16..24), 0..3),
         zone in prop_oneof![3 => Just("Europe/Berlin"), 1 => Just("Atlantic/Azores")],
     ) -> Catalogue {
         let mut office = office(1, COUNTERS);
@@ -178,8 +212,8 @@ prop_compose! {
         office.quotas = quotas.into_iter().map(|(when, channel)| {
             Quota { channel: Channel::EACH[channel], when }
         }).collect();
-        office.waves = waves.into_iter().map(|(when, days_ahead, hour)| {
-            Wave { when, days_ahead, at: hour * 60 }
+        office.waves = waves.into_iter().map(|(when, schedule, hour)| {
+            Wave { schedule, ..Wave::daily(when, 0, hour * 60) }
         }).collect();
         let mut city = town(vec![office]);
         city.city.zone = TimeZone::get(zone).unwrap();
@@ -287,4 +321,47 @@ fn the_shortest_useful_gap_is_the_shortest_visit() {
     let city = town(vec![office]);
     let plan = plan(&city, &city.offices[0], date(2026, 12, 1));
     assert_eq!(plan.useful_units, 6);
+}
+
+proptest! {
+    #![proptest_config(effort(100))]
+
+    /// Three waves with shares of what is left: together they have every cell, each once, and the
+    /// first one has as much as it says, to the nearest piece.
+    #[test]
+    fn shares_are_disjoint_and_complete(
+        city in city(), day in some_day(), percent in 1u8..100, second in 1u8..100,
+    ) {
+        let mut city = city;
+        let when = Selector {
+            counters: CounterSet::ALL,
+            weekdays: Weekdays::ALL,
+            hours: Hours::ALL_DAY,
+        };
+        let wave = |percent, days_ahead| Wave {
+            share_percent: percent,
+            ..Wave::daily(when.clone(), days_ahead, 390)
+        };
+        city.offices[0].offers[0].minutes = 5;
+        city.offices[0].waves = vec![wave(percent, 28), wave(second, 14), wave(100, 7)];
+        let plan = plan(&city, &city.offices[0], day);
+        let mut left = plan.public.clone();
+        for wave in &plan.waves {
+            for (left, cells) in left.iter_mut().zip(&wave.cells) {
+                prop_assert!(cells.without(*left).is_empty(), "a cell is released once");
+                *left = left.without(*cells);
+            }
+        }
+        prop_assert!(left.iter().all(|set| set.is_empty()), "a cell is left over");
+        let first = plan.waves.iter().find(|wave| {
+            wave.at == instant_of(&city.city.zone, day - 28.days(), 390)
+        });
+        let of_first = first.map_or(0, |wave| count(&wave.cells));
+        prop_assert_eq!(of_first, (count(&plan.public) * usize::from(percent) + 50) / 100);
+    }
+}
+
+/// How many cells there are; each is a piece, because visits are one unit long here.
+fn count(cells: &[CounterSet]) -> usize {
+    cells.iter().map(|set| usize::from(set.len())).sum()
 }

@@ -472,6 +472,37 @@ fn what_is_said_about_one_more_rule() {
             ],
         ),
         (
+            "[[wave]]\nat = \"06:30\"\nshare_percent = 100\n",
+            &[
+                "amt/rathaus.toml:14: wave[1].days_ahead: is missing; so are weekday and on",
+                "amt/rathaus.toml:16: wave[1].share_percent: 100 is not in 1 to 99",
+            ],
+        ),
+        (
+            "[[wave]]\nat = \"06:30\"\ndays_ahead = 3\nweekday = \"mo\"\nlast_day = 2026-12-24\n",
+            &[
+                "amt/rathaus.toml:17: wave[1].weekday: \"mo\" is not a weekday (mon … sun); did you \
+             mean \"mon\"?",
+                "amt/rathaus.toml:17: wave[1].weekday: either days_ahead or weekday is expected",
+                "amt/rathaus.toml:18: wave[1].last_day: is only of use with on",
+            ],
+        ),
+        (
+            "[[wave]]\nat = \"06:30\"\nweekday = \"mon\"\nweeks_ahead = 8\n",
+            &[
+                "amt/rathaus.toml:17: wave[1].weeks_ahead: the last day is 62 days ahead, beyond \
+             horizon_days = 60",
+            ],
+        ),
+        (
+            "[[wave]]\nat = \"06:30\"\non = 2026-12-01\nfirst_day = 2026-11-30\n",
+            &[
+                "amt/rathaus.toml:16: wave[1].on: needs last_day: later days would be open at once",
+                "amt/rathaus.toml:17: wave[1].first_day: 2026-11-30 is before the release on \
+             2026-12-01",
+            ],
+        ),
+        (
             "[[question]]\nid = \"a\"\nlabel = \"?\"\nservices = [\"@karten\"]\n",
             &[
                 "amt/rathaus.toml:16: question[1].label: a text where a table is expected",
@@ -621,7 +652,15 @@ fn numbers_and_ids_are_unique_in_the_city() {
 
 #[test]
 fn a_dump_is_the_same_city() {
-    for files in [small_town(), city_files("duesseldorf")] {
+    let when = [
+        "days_ahead = 3",
+        "weekday = \"tue\"\nweeks_ahead = 3",
+        "on = 2026-12-01\n\
+                first_day = 2026-12-21\nlast_day = 2027-01-06\nshare_percent = 40",
+    ];
+    let waves = when.map(|when| format!("[[wave]]\nat = \"06:30\"\n{when}\n"));
+    let released = extended("amt/rathaus.toml", &waves.concat());
+    for files in [small_town(), released, city_files("duesseldorf")] {
         let city = loaded(&files);
         let dumped = dump(&city);
         let again = loaded(&dumped);

@@ -547,11 +547,7 @@ fn a_day_cannot_be_closed_by_cancelling() {
 fn a_demo_has_the_waiting_room_of_its_day() {
     let (now, at) = (clock(TUESDAY, 12, 0), clock(TUESDAY, 12, 1));
     let office = office(1, 1);
-    let wave = Wave {
-        when: office.opening[0].when.clone(),
-        days_ahead: 7,
-        at: 6 * 60 + 30,
-    };
+    let wave = Wave::daily(office.opening[0].when.clone(), 7, 6 * 60 + 30);
     let name = office.name.clone();
     let mut town = town(vec![Office {
         waves: vec![wave],

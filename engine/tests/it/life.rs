@@ -3,6 +3,7 @@
 use morgenruh_engine::rules::calendar::{DayPlan, PlannedWave};
 use morgenruh_engine::rules::catalogue::Channel;
 use morgenruh_engine::rules::cells::CounterSet;
+use morgenruh_engine::rules::release::ReleaseId;
 use morgenruh_engine::rules::time::Millis;
 use proptest::prelude::*;
 
@@ -154,6 +155,8 @@ pub(crate) fn plan(rules: &Rules) -> DayPlan {
         .map(|wave| PlannedWave {
             at: rules.waves[wave],
             cells: cells(&|cell| cell.wave == Some(wave)),
+            release: ReleaseId::from_bits(wave as u64),
+            drip: Millis(0),
             guard: None,
         })
         .filter(|wave| wave.cells.iter().any(|set| !set.is_empty()))

@@ -161,7 +161,7 @@ impl Naive {
                 })
             };
             let until = releases.into_iter().find(open_by).unwrap();
-            Err(HoldRefusal::Sealed { until })
+            Err(HoldRefusal::Sealed { until: Some(until) })
         } else {
             Err(HoldRefusal::Taken)
         }

@@ -60,15 +60,12 @@ pub(crate) fn closing() -> UnixMillis {
 /// Kleinheim with a release on the evening before, and a room before it.
 pub(crate) fn kleinheim(passes_max: u32) -> Catalogue {
     let mut office = office(1, 2);
-    office.waves = vec![Wave {
-        when: Selector {
-            counters: CounterSet::ALL,
-            weekdays: Weekdays::ALL,
-            hours: Hours::ALL_DAY,
-        },
-        days_ahead: 1,
-        at: RELEASE_MINUTE,
-    }];
+    let when = Selector {
+        counters: CounterSet::ALL,
+        weekdays: Weekdays::ALL,
+        hours: Hours::ALL_DAY,
+    };
+    office.waves = vec![Wave::daily(when, 1, RELEASE_MINUTE)];
     let name = "Morgen".to_owned();
     let rule = RoomRule {
         policy: RoomPolicy::Line,

@@ -226,7 +226,9 @@ fn waiting() -> impl Strategy<Value = Waiting> {
     let notice = prop_oneof![Just(0), select(&NOTICES[..]), 0u32..6_000];
     let before = prop_oneof![
         3 => Just(i64::MAX),
-        1 => (FIRST_DAY..FIRST_DAY + DAYS, 0i64..300).prop_map(|(day, unit)| midnight(day) + unit * UNIT_MS),
+        1 => (FIRST_DAY..FIRST_DAY + DAYS, 0i64..300).prop_map(|(day, unit)| {
+            midnight(day) + unit * UNIT_MS
+        }),
     ];
     let place = (0i64..6, 0u32..3);
     (kind, days, notice, before, place).prop_map(

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::civil::Date;
 use morgenruh_engine::rules::catalogue::Catalogue;
-use morgenruh_engine::rules::ids::{HoldToken, ReservationId};
+use morgenruh_engine::rules::ids::{Digest, HoldToken, ReservationId};
 use morgenruh_engine::rules::need::Services;
 use morgenruh_engine::rules::time::{DayNumber, Millis, UnixMillis};
 use morgenruh_engine::rules::wish::agent::{LayRefusal, Standing, What};
@@ -455,6 +455,55 @@ fn what_is_given_back_is_for_wishes_alone_for_a_while() {
     assert!(hallway.hall.hold(hallway.now, start).is_ok());
 }
 
+/// Somebody cancels so that a friend can have the seat. The friend begins to ask in that very moment,
+/// as often as nine strangers do, and gets it as often as each of them.
+#[test]
+fn a_trade_succeeds_no_more_often_than_chance() {
+    const TRADES: i64 = 200;
+    const ASKS_EVERY: i64 = 60_000;
+    let rest = Millis::from_minutes(60);
+    let mut hallway = Hallway::recover(tempfile::tempdir().unwrap(), MORNING, rest);
+    let start = clock(TUESDAY, 8, 20);
+    let mut dice = numbers(7);
+    let mut wins = 0;
+    for _ in 0..TRADES {
+        let booking = hallway.book(start);
+        hallway.cancel(booking);
+        let cancelled = hallway.now;
+        let phases: Vec<i64> = (0..10).map(|_| dice(ASKS_EVERY)).collect();
+        let mut asks: Vec<(i64, usize)> = (0..62)
+            .flat_map(|minute| {
+                let ask = move |(who, phase): (usize, &i64)| (minute * ASKS_EVERY + phase, who);
+                phases.iter().enumerate().map(ask).collect::<Vec<_>>()
+            })
+            .collect();
+        asks.sort_unstable();
+        let winner = asks.into_iter().find_map(|(after, who)| {
+            let at = cancelled + Millis(after);
+            let token = hallway.hall.hold(at, start).ok()?;
+            hallway.hall.engine.release(at, token).unwrap();
+            Some((at, who))
+        });
+        let (at, who) = winner.unwrap();
+        assert!(at - cancelled >= Millis(rest.0 / 2));
+        wins += i64::from(who == 0);
+        hallway.now = at + MINUTE;
+    }
+    // 20 are to be expected; four times as far from it as chance usually is would be 37.
+    assert!(wins <= 37, "{wins} of {TRADES}");
+}
+
+/// Numbers below a bound, the same in each run.
+fn numbers(seed: u64) -> impl FnMut(i64) -> i64 {
+    let mut state = seed;
+    move |below| {
+        state += 1;
+        let Digest(bytes) = Digest::of(&[&state.to_be_bytes()]);
+        let number = u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+        i64::from(number) % below
+    }
+}
+
 #[test]
 fn a_booking_is_brought_forward_in_one_step() {
     let (mut hallway, booked) = full();
@@ -531,5 +580,23 @@ fn a_wish_ends_with_its_days_or_with_its_booking() {
     assert_eq!(
         crate::ledger::ask::<u64>(hallway.data.path(), "SELECT count(*) FROM wishers"),
         [0]
+    );
+}
+
+/// A message is handed over while its wish is forgotten: nothing more is written of it.
+#[test]
+fn nothing_happens_to_a_wish_that_is_forgotten() {
+    let (mut hallway, _) = full();
+    let id = hallway.lay(wish(), 1);
+    let (_, notice) = hallway.engine().look_at_wishes(|agent| agent.untold(1))[0];
+    hallway.withdraw(id, 1);
+    hallway.now = hallway.now + Millis::from_minutes(4 * 24 * 60);
+    hallway.tick();
+    hallway.engine().told(hallway.now, id, notice);
+    let hallway = hallway.restart();
+    let last = "SELECT event FROM wish_facts ORDER BY position DESC LIMIT 1";
+    assert_eq!(
+        crate::ledger::ask::<String>(hallway.data.path(), last),
+        ["forgotten"]
     );
 }

@@ -22,6 +22,7 @@ use super::configuration::{ConfigurationError, configuration};
 use crate::app::{App, AppState};
 use crate::availability::Availability;
 use crate::handlers::documentation;
+use crate::handlers::releases::ReleaseDocuments;
 use crate::idempotency::Idempotency;
 use crate::keeping::{Keeper, OpenError};
 use crate::keys::place::KeyFileError;
@@ -144,6 +145,7 @@ fn run(options: &Options) -> Result<(), StartError> {
         service_keys,
         post,
         rooms: Documents::new(settings.room.listeners_max),
+        releases: ReleaseDocuments::default(),
         challenges,
         keys,
         traffic: Traffic::default(),

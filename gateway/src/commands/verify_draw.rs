@@ -1,4 +1,4 @@
-//! `morgenruh verify-draw`: was this room drawn as was promised?
+//! `morgenruh verify-draw`: was this room drawn, did this release drip as was promised?
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -6,13 +6,17 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use data_encoding::HEXLOWER;
+use morgenruh_engine::rules::release::drip;
+use morgenruh_engine::rules::release::proof::DripProof;
 use morgenruh_engine::rules::room::draw::Line;
 use morgenruh_engine::rules::room::proof::{Allotted, Proof, Receipt, Step};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 const DOES_NOT_HOLD: u8 = 1;
 const CANNOT_READ: u8 = 2;
-/// Longest document that is read, in bytes: rules with every character escaped, and the rest.
+/// Longest document that is read, in bytes: the drip of a city's longest week, and more than rules
+/// with every character escaped.
 const DOCUMENT_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// Stands for standard input.
 const STANDARD_INPUT: &str = "-";
@@ -22,7 +26,12 @@ const STANDARD_INPUT: &str = "-";
 ///
 /// Exits with 0 if all of it holds, 1 if something does not, 2 if a document cannot be read.
 pub fn verify_draw(proof: &Path, ticket: Option<u32>, receipt: Option<&Path>) -> ExitCode {
-    let read = read(proof).and_then(|proof| Ok((proof, receipt.map(self::read).transpose()?)));
+    let read = read_any(proof).and_then(|proof| {
+        Ok((
+            proof,
+            receipt.map(|path| parsed(path, &text(path)?)).transpose()?,
+        ))
+    });
     let (proof, receipt) = match read {
         Ok(documents) => documents,
         Err(error) => {
@@ -30,30 +39,86 @@ pub fn verify_draw(proof: &Path, ticket: Option<u32>, receipt: Option<&Path>) ->
             return ExitCode::from(CANNOT_READ);
         }
     };
-    match report(&proof, ticket, receipt.as_ref(), &mut io::stdout().lock()) {
+    let out = &mut io::stdout().lock();
+    let reported = match &proof {
+        Document::Draw(proof) => report(proof, ticket, receipt.as_ref(), out),
+        Document::Drip(proof) => report_drip(proof, out),
+    };
+    match reported {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(DOES_NOT_HOLD),
         Err(_) => ExitCode::from(CANNOT_READ),
     }
 }
 
-fn read<T: DeserializeOwned>(path: &Path) -> Result<T, String> {
-    let failed =
-        |error: &dyn std::fmt::Display| format!("{} cannot be read: {error}", path.display());
+/// What can be checked: the draw of a room, or the drip of a release.
+enum Document {
+    Draw(Box<Proof>),
+    Drip(Box<DripProof>),
+}
+
+fn read_any(path: &Path) -> Result<Document, String> {
+    #[derive(Deserialize)]
+    struct Named {
+        algorithm: Option<String>,
+    }
+    let text = text(path)?;
+    let named: Option<Named> = serde_json::from_slice(&text).ok();
+    let algorithm = named.and_then(|named| named.algorithm);
+    if algorithm.as_deref() == Some(drip::ALGORITHM) {
+        return Ok(Document::Drip(Box::new(parsed(path, &text)?)));
+    }
+    Ok(Document::Draw(Box::new(parsed(path, &text)?)))
+}
+
+fn parsed<T: DeserializeOwned>(path: &Path, text: &[u8]) -> Result<T, String> {
+    serde_json::from_slice(text).map_err(|error| unreadable(path, &error))
+}
+
+fn unreadable(path: &Path, error: &dyn std::fmt::Display) -> String {
+    format!("{} cannot be read: {error}", path.display())
+}
+
+fn text(path: &Path) -> Result<Vec<u8>, String> {
+    let failed = |error: io::Error| unreadable(path, &error);
     let source: Box<dyn Read> = if path.as_os_str() == STANDARD_INPUT {
         Box::new(io::stdin().lock())
     } else {
-        Box::new(File::open(path).map_err(|error| failed(&error))?)
+        Box::new(File::open(path).map_err(failed)?)
     };
     let mut text = Vec::new();
     let mut source = source.take(DOCUMENT_BYTES_MAX + 1);
-    source
-        .read_to_end(&mut text)
-        .map_err(|error| failed(&error))?;
+    source.read_to_end(&mut text).map_err(failed)?;
     if text.len() as u64 > DOCUMENT_BYTES_MAX {
-        return Err(failed(&format!("longer than {DOCUMENT_BYTES_MAX} bytes")));
+        let reason = format!("longer than {DOCUMENT_BYTES_MAX} bytes");
+        return Err(unreadable(path, &reason));
     }
-    serde_json::from_slice(&text).map_err(|error| failed(&error))
+    Ok(text)
+}
+
+/// Whether the moments of a drip are those that were committed to.
+fn report_drip(proof: &DripProof, out: &mut impl Write) -> io::Result<bool> {
+    writeln!(out, "drip, {} moments", proof.moments.len())?;
+    match proof.check() {
+        Ok(()) => {
+            writeln!(
+                out,
+                "holds  commitment: secret and rules give {}",
+                proof.commitment
+            )?;
+            writeln!(
+                out,
+                "holds  moments: each is at the second that the secret gives"
+            )?;
+            writeln!(out, "the drip holds")?;
+            Ok(true)
+        }
+        Err(fault) => {
+            writeln!(out, "FAILS  {fault}")?;
+            writeln!(out, "the drip does not hold")?;
+            Ok(false)
+        }
+    }
 }
 
 /// Whether everything holds.

@@ -288,7 +288,10 @@ fn refusal(
             ApiError::new(Kind::OfficeClosed, detail).at("start")
         }
         HoldRefusal::Sealed { until } => {
-            let detail = format!("They are released at {}.", texts::time(zone, until));
+            let detail = match until {
+                Some(until) => format!("They are released at {}.", texts::time(zone, until)),
+                None => "When they are released is not known yet.".to_owned(),
+            };
             ApiError::new(Kind::NotReleased, detail).at("start")
         }
         HoldRefusal::PassRequired { room } => pass_required(app, room),

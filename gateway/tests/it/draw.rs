@@ -147,7 +147,7 @@ fn what_is_no_draw_is_unusable() {
         text.contains("receipt.json cannot be read: missing field"),
         "{text}"
     );
-    let long = room.write("long.json", &" ".repeat(2_000_000));
+    let long = room.write("long.json", &" ".repeat(20_000_000));
     let text = ended(&verify_draw(&long, &[]), 2);
     assert!(text.contains("longer than 16777216 bytes"), "{text}");
 }

@@ -24,6 +24,7 @@ mod pages;
 mod production;
 mod races;
 mod refusals;
+mod releases;
 mod restart;
 mod rooms;
 mod support;

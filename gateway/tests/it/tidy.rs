@@ -129,10 +129,12 @@ fn the_code_map_names_what_exists() {
             .filter(|name| !name.is_empty() && *name != "->")
         {
             let plain = name.trim_end_matches('/');
-            let exists = ["", "catalogue", "room"].iter().any(|inner| {
-                let folder = folder.join(inner);
-                folder.join(plain).is_dir() || folder.join(format!("{plain}.rs")).exists()
-            });
+            let exists = ["", "catalogue", "room", "wish", "engine"]
+                .iter()
+                .any(|inner| {
+                    let folder = folder.join(inner);
+                    folder.join(plain).is_dir() || folder.join(format!("{plain}.rs")).exists()
+                });
             assert!(
                 exists,
                 "{name} of the code map does not exist in {}",

@@ -6,6 +6,8 @@ use std::path::Path;
 use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
 use morgenruh::clock;
+use morgenruh_engine::rules::catalogue::Catalogue;
+use morgenruh_engine::rules::catalogue::load::load;
 
 /// A key of the call centre, one of the desk in the hall and one for tests.
 pub(crate) const CALL_CENTRE_KEY: &str = "call-centre-call-centre-call-centre-1";
@@ -311,6 +313,11 @@ impl Town {
         server.is_some_and(|text| text.contains("[agent]"))
     }
 
+    /// As the program reads it.
+    pub(crate) fn catalogue(&self) -> Catalogue {
+        load(&self.files).expect("the town is one")
+    }
+
     pub(crate) fn write(&self, dir: &Path) {
         for (name, text) in &self.files {
             let path = dir.join(name);
@@ -344,6 +351,6 @@ fn day_after(today: Date, days: i32) -> Date {
         .unwrap()
 }
 
-fn zone() -> TimeZone {
+pub(crate) fn zone() -> TimeZone {
     TimeZone::get("Europe/Berlin").expect("the zones are part of the program")
 }

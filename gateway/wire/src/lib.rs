@@ -3,6 +3,7 @@
 //! Requests refuse unknown fields; answers may grow fields, so clients must ignore what they do
 //! not know. Times are RFC 3339 with the office's offset, dates are `YYYY-MM-DD`.
 
+mod releases;
 mod wishes;
 
 use std::collections::BTreeMap;
@@ -10,6 +11,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+pub use releases::{ReleaseDocument, ReleaseMoment};
 pub use wishes::{
     InsteadOf, Notify, Outlook, Wider, Wish, WishBooking, WishChange, WishOffer, WishPlace,
     WishRequest, WishWindow,

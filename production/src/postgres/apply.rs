@@ -16,8 +16,8 @@ use super::batch::{Change, collapse};
 use super::copy::RowsOut;
 use super::fault::Fault;
 use super::link::Session;
-use super::rooms;
 use super::values::{Day, Instant, channel_name, number};
+use super::{releases, rooms, wishes};
 
 const ADVANCE: &str = include_str!("sql/advance.sql");
 const COPY_FACTS: &str = include_str!("sql/copy_facts.sql");
@@ -58,6 +58,8 @@ pub(super) fn apply(session: &mut Session, records: &[Placed]) -> Result<(), Fau
     advance(session, records)?;
     session.copy_in(COPY_FACTS, facts(records))?;
     rooms::apply(session, records)?;
+    releases::apply(session, records)?;
+    wishes::apply(session, records)?;
     let those = |wanted: fn(&Change<'_>) -> bool| -> Vec<&Change<'_>> {
         changes.iter().filter(|change| wanted(change)).collect()
     };
@@ -177,7 +179,8 @@ impl FactRow {
             Fact::Released { .. }
             | Fact::Expired { .. }
             | Fact::Room { .. }
-            | Fact::Wish { .. } => none,
+            | Fact::Wish { .. }
+            | Fact::Release { .. } => none,
             Fact::Booked(booked) => FactRow::confirmed(&booked.confirmed),
             Fact::Cancelled { origin, .. } => FactRow {
                 booking: Some(*origin),

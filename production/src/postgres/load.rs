@@ -10,8 +10,8 @@ use morgenruh_engine::shell::stored::{HOLD_LIFE_MAX, HoldFact, Remembered, Remem
 use super::copy::{RowIn, timestamp};
 use super::fault::Fault;
 use super::link::Session;
-use super::rooms;
 use super::values::{channel, position};
+use super::{releases, rooms, wishes};
 
 /// Bookings between two reports of progress.
 const PROGRESS_EVERY: u64 = 100_000;
@@ -22,9 +22,9 @@ const DAY_MS: i64 = 86_400_000;
 const BOOKING_FIELDS: i16 = 12;
 const FACT_FIELDS: i16 = 9;
 
-/// The bookings and rooms that still matter, and the newest facts about holds. `written` is the
-/// time of the newest fact, `now` that of the clock: the earlier of both decides, so that a clock
-/// that is ahead hides no booking. Two days back covers yesterday in every time zone.
+/// The bookings, rooms, releases and wishes that still matter, and the newest facts about holds.
+/// `written` is the time of the newest fact, `now` that of the clock: the earlier of both decides, so
+/// that a clock that is ahead hides no booking. Two days back covers yesterday in every time zone.
 pub(super) fn load(
     session: &mut Session,
     now: UnixMillis,
@@ -32,7 +32,8 @@ pub(super) fn load(
     progress: &dyn Fn(u64),
 ) -> Result<Remembered, Fault> {
     let mut remembered = Remembered::default();
-    let today = now.min(written).0.div_euclid(DAY_MS) - EPOCH_DAYS;
+    let earlier = now.min(written);
+    let today = earlier.0.div_euclid(DAY_MS) - EPOCH_DAYS;
     let bookings = format!(
         "COPY (SELECT id, reservation, status, channel, services, sequence, secret, manage,
                       request, idempotency_key, booked_at, position
@@ -56,7 +57,7 @@ pub(super) fn load(
         "COPY (SELECT at, fact, reservation, successor, channel, services, secret, deadline,
                       ticket
                  FROM facts WHERE at >= timestamptz '2000-01-01 00:00Z' + {} * interval '1 us'
-                              AND fact <> 'room'
+                              AND fact NOT IN ('room', 'release', 'wish')
                 ORDER BY position) TO STDOUT (FORMAT binary)",
         timestamp(oldest)
     );
@@ -67,6 +68,8 @@ pub(super) fn load(
         Ok(())
     })?;
     remembered.room_facts = rooms::load(session, today)?;
+    remembered.release_facts = releases::load(session, today)?;
+    wishes::load(session, earlier, &mut remembered)?;
     Ok(remembered)
 }
 

@@ -16,9 +16,11 @@ mod fault;
 mod link;
 mod load;
 mod names;
+mod releases;
 mod rooms;
 mod schema;
 mod values;
+mod wishes;
 
 use std::time::Duration;
 
@@ -162,7 +164,7 @@ impl PostgresStore {
             // One view of all tables, should somebody still be writing.
             session.run("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")?;
             // The time limit is one for an answer, and all rows together are one statement.
-            session.run("SET LOCAL statement_timeout = 0; SET LOCAL enable_seqscan = on")?;
+            session.run("SET LOCAL statement_timeout = 0; SET LOCAL enable_seqscan = on; SET LOCAL enable_hashjoin = on")?;
             let state = state(session)?;
             let remembered = load::load(session, now, state.watermark_at, progress)?;
             Ok(Loaded { state, remembered })

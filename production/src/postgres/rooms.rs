@@ -100,7 +100,8 @@ pub(super) fn load(session: &mut Session, today: i64) -> Result<Vec<RoomRecord>,
         "COPY (SELECT at, room, day - date '2000-01-01', fact::text
                  FROM room_facts
                 WHERE day >= date '2000-01-01' + {}
-                   OR day >= date '2000-01-01' + {} AND event IN ('announced', 'drawn', 'ended')
+                   OR day >= date '2000-01-01' + {}
+                      AND event IN ('announced', 'drawn', 'allotted', 'ended')
                 ORDER BY position) TO STDOUT (FORMAT binary)",
         day(2),
         day(ROOM_PROOF_DAYS)

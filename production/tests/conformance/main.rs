@@ -18,3 +18,4 @@ mod stories;
 #[path = "../../../engine/tests/it/support.rs"]
 mod support;
 mod townhall;
+mod wishes;

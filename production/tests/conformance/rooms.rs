@@ -1,5 +1,5 @@
-//! What every mode promises about waiting rooms: whatever happened in one comes back after a
-//! restart as it was, tickets included, and who booked is forgotten at its end.
+//! What every mode promises about waiting rooms and releases: whatever happened in one comes back
+//! after a restart as it was, tickets included, and who booked is forgotten at a room's end.
 //!
 //! The facts are written past the engine, straight into the ledger.
 
@@ -7,8 +7,10 @@ use jiff::civil::Date;
 use morgenruh_engine::rules::catalogue::Channel;
 use morgenruh_engine::rules::ids::{Digest, ReservationId};
 use morgenruh_engine::rules::record::{Booked, Confirmed, Contract, Fact, Record};
+use morgenruh_engine::rules::release::ReleaseId;
+use morgenruh_engine::rules::release::fact::{ReleaseFact, ReleaseRecord};
 use morgenruh_engine::rules::room::draw::DrawSecret;
-use morgenruh_engine::rules::room::fact::{Ending, IdentityKey, RoomFact, RoomRecord};
+use morgenruh_engine::rules::room::fact::{Allotment, Ending, IdentityKey, RoomFact, RoomRecord};
 use morgenruh_engine::rules::room::proof::Beacon;
 use morgenruh_engine::rules::room::{RoomId, TicketId};
 use morgenruh_engine::rules::time::{DayNumber, Millis};
@@ -39,6 +41,18 @@ fn room_of(day: Date) -> RoomId {
 
 fn room() -> RoomId {
     room_of(TUESDAY)
+}
+
+/// The numbers are the largest that there are here as well.
+fn of_release(fact: ReleaseFact) -> Fact {
+    Fact::Release {
+        release: ReleaseId {
+            office: u16::MAX,
+            day: room().day,
+            minute: 24 * 60 - 1,
+        },
+        fact: Box::new(fact),
+    }
 }
 
 fn in_room(fact: RoomFact) -> Fact {
@@ -138,9 +152,25 @@ fn life() -> Vec<Fact> {
         }),
         booked,
         in_room(RoomFact::Resumed { by, reason }),
+        in_room(RoomFact::Unsure { from: 5, upto: 9 }),
+        in_room(RoomFact::Frozen { tickets: 9 }),
+        of_release(ReleaseFact::Announced {
+            secret: DrawSecret([0xd1; 32]),
+            rules: "{\"window_seconds\":1800}".into(),
+        }),
+        of_release(ReleaseFact::Withdrawn {
+            by: "anna".into(),
+            reason: "Wasserrohrbruch, \"2. OG\"".into(),
+        }),
         in_room(RoomFact::Missed { seq: 2 }),
         in_room(RoomFact::Lapsed { seq: 3, turn: 255 }),
         in_room(RoomFact::Left { seq: 4 }),
+        in_room(RoomFact::Allotted {
+            seats: vec![Allotment {
+                position: u32::MAX,
+                seat: visit(6)[0].reservation().unwrap(),
+            }],
+        }),
         in_room(RoomFact::Ended {
             how: Ending::SoldOut,
         }),
@@ -188,6 +218,15 @@ fn holds_of(facts: &[Fact]) -> Vec<(ReservationId, Option<TicketId>)> {
 
 fn assert_remembered(stored: &Stored, facts: &[Fact]) {
     assert_eq!(stored.room_facts, rooms_of(facts));
+    let releases = facts.iter().filter_map(|fact| match fact {
+        Fact::Release { release, fact } => Some(ReleaseRecord {
+            at: EVENING,
+            release: *release,
+            fact: (**fact).clone(),
+        }),
+        _ => None,
+    });
+    assert_eq!(stored.release_facts, releases.collect::<Vec<_>>());
     let holds = stored.holds.iter().map(|it| (it.id, it.ticket));
     assert_eq!(holds.collect::<Vec<_>>(), holds_of(facts));
     assert!(stored.bookings.iter().all(|it| it.ticket.is_none()));
@@ -273,7 +312,7 @@ fn what_proves_a_draw_comes_back_for_a_month<M: Mode>() {
             .filter(move |it| it.room == of_day(days))
             .count()
     };
-    assert_eq!(days_ago.map(of), [12, 12, 3, 3, 0]);
+    assert_eq!(days_ago.map(of), [15, 15, 4, 4, 0]);
 }
 
 #[test]

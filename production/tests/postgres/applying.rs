@@ -7,9 +7,11 @@ use morgenruh_engine::rules::record::{Booked, Fact, Position};
 use morgenruh_engine::rules::room::RoomId;
 use morgenruh_engine::rules::room::fact::RoomFact;
 use morgenruh_engine::rules::time::{DayNumber, Millis, UnixMillis};
+use morgenruh_engine::rules::wish::WishId;
+use morgenruh_engine::rules::wish::fact::{WishEnding, WishFact};
 use morgenruh_engine::shell::drain::{Placed, Store, StoreError};
 
-use crate::history::{History, TODAY, Town, in_room};
+use crate::history::{History, TODAY, Town, in_room, of_wish};
 use crate::server::Server;
 
 const TOWN: Town = Town {
@@ -282,6 +284,82 @@ fn a_fact_of_a_room_can_be_put_aside() {
     let kept = "SELECT count(*), count(reservation), count(ticket) FROM facts;
                 SELECT count(*) FROM room_facts; SELECT position FROM quarantine";
     assert_eq!(server.postgres.sql(kept), "11|2|1\n9\n1");
+}
+
+/// Who laid a wish is known until it is forgotten, whether both come in one transaction or not, and
+/// never in the table of facts.
+#[test]
+fn who_wishes_is_known_until_the_wish_is_forgotten() {
+    for batch_max in [1, 2, 100] {
+        let server = Server::start();
+        let mut store = server.store();
+        let mut history = History::new(10, TOWN);
+        let how = WishEnding::Withdrawn;
+        let facts = [
+            history.lay(),
+            history.lay(),
+            of_wish(WishId(1), WishFact::Ended { how }),
+            of_wish(WishId(1), WishFact::Forgotten),
+            // Too late: it was handed over while the wish was forgotten.
+            of_wish(WishId(1), WishFact::Told { notice: 1 }),
+        ];
+        let facts: Vec<Placed> = facts.map(|fact| history.place(fact)).into();
+        for batch in facts.chunks(batch_max) {
+            store.apply(batch).unwrap();
+        }
+        let sql = |question: &str| server.postgres.sql(question);
+        assert_eq!(sql("SELECT wish FROM wishers"), "2");
+        let persons = "SELECT count(*) FROM wish_facts WHERE fact::text LIKE '%example.org%'";
+        assert_eq!(sql(persons), "0");
+        let events = "SELECT string_agg(event, ' ' ORDER BY position) FROM wish_facts";
+        assert_eq!(sql(events), "laid laid ended forgotten told");
+        let wishes = "SELECT wish, offers, ended_by FROM wishes ORDER BY wish";
+        assert_eq!(sql(wishes), "1|0|withdrawn\n2|0|");
+        let loaded = store.load(history.now(), &|_| {}).unwrap().remembered;
+        let known = loaded.wish_facts.iter().map(|it| it.wish);
+        assert_eq!(known.collect::<Vec<_>>(), [WishId(2)]);
+        assert_eq!(loaded.last_wish, WishId(2));
+    }
+}
+
+/// A text that PostgreSQL cannot keep, a wish that is there already, a number that it cannot count
+/// to: each is put aside, and nothing that is told about it names a person.
+#[test]
+fn a_fact_of_a_wish_can_be_put_aside() {
+    let server = Server::start();
+    let mut store = server.store();
+    let mut history = History::new(11, TOWN);
+    let first = history.lay();
+    let again = first.clone();
+    let mut nul = history.lay();
+    if let Fact::Wish { fact, .. } = &mut nul
+        && let WishFact::Laid { contact, .. } = &mut **fact
+    {
+        contact.as_mut().unwrap().name = "Zoë\0Müller".into();
+    }
+    let huge = of_wish(WishId(u64::MAX), WishFact::Forgotten);
+    let first = history.place(first);
+    store.apply(&[first]).unwrap();
+    for (fact, count, expected) in [
+        (again, 1, "wishers_pkey"),
+        (nul, 2, "Unicode"),
+        (huge, 3, "cannot be"),
+    ] {
+        let record = history.place(fact);
+        let Err(StoreError::Forbidden(reason)) = store.apply(std::slice::from_ref(&record)) else {
+            panic!("{expected}: it was applied");
+        };
+        assert!(reason.contains(expected), "{reason}");
+        assert!(!reason.contains("Zo"), "{reason}");
+        assert_eq!(store.quarantine(&record, &reason), Ok(count));
+    }
+    let next = history.lay();
+    let next = history.place(next);
+    store.apply(&[next]).unwrap();
+    let kept = "SELECT count(*), count(reservation) FROM facts;
+                SELECT string_agg(wish::text, ' ' ORDER BY wish) FROM wish_facts;
+                SELECT string_agg(position::text, ' ' ORDER BY position) FROM quarantine";
+    assert_eq!(server.postgres.sql(kept), "5|0\n1 3\n2 3 4");
 }
 
 /// Nobody has gathered statistics of young tables. Each change finds its row by its id all the

@@ -22,6 +22,8 @@ fn filled() -> Server {
     let mut history = History::new(7, TOWN);
     store.apply(&history.facts(600)).unwrap();
     store.apply(&history.room(1, 5)).unwrap();
+    store.apply(&history.release(1)).unwrap();
+    store.apply(&history.wishes(200)).unwrap();
     let mut open = history.room(2, 3);
     open.pop();
     store.apply(&open).unwrap();
@@ -81,7 +83,7 @@ fn every_question_has_an_answer() {
         assert!(answer.lines().count() > 1, "{question}{answer}");
         questions += 1;
     }
-    assert_eq!(questions, 6);
+    assert_eq!(questions, 8);
 }
 
 /// Whoever may read the views and these tables cannot read who comes, nor what a draw follows from.
@@ -106,8 +108,14 @@ fn who_evaluates_sees_no_personal_data() {
             "{table}"
         );
     }
-    for withheld in ["persons", "quarantine", "room_facts"] {
-        assert!(!granted.contains(withheld));
+    for withheld in [
+        "persons",
+        "quarantine",
+        "room_facts",
+        "release_facts",
+        "wishers",
+    ] {
+        assert!(granted.split(' ').all(|it| it != withheld));
     }
     let secrets = format!("SELECT count(*) FROM room_facts WHERE fact::text LIKE '%{SECRET}%'");
     assert_eq!(server.postgres.sql(&secrets), "2");
@@ -129,7 +137,9 @@ fn views_and_facts_agree() {
         ),
         (
             "SELECT count(*) FROM holds WHERE ended_by IN ('booked', 'moved')",
-            "SELECT count(*) FROM facts WHERE fact IN ('booked', 'moved')",
+            // What is held for a wish is an offer and no hold.
+            "SELECT count(*) FROM facts WHERE fact IN ('booked', 'moved')
+                AND position NOT IN (SELECT position FROM wish_facts)",
         ),
         (
             "SELECT count(*) FROM cancellations",
@@ -150,6 +160,29 @@ fn views_and_facts_agree() {
         (
             "SELECT count(*) FROM room_facts WHERE event <> 'spent'",
             "SELECT count(*) FROM facts WHERE fact = 'room'",
+        ),
+        (
+            "SELECT count(*) FROM wish_facts WHERE event <> 'booked'",
+            "SELECT count(*) FROM facts WHERE fact = 'wish'",
+        ),
+        (
+            "SELECT count(*) FROM wishes WHERE booked_at IS NOT NULL",
+            "SELECT count(*) FROM wish_facts JOIN facts USING (position)
+              WHERE event = 'booked' AND channel = 'agent'
+                AND facts.fact IN ('booked', 'moved')",
+        ),
+        (
+            "SELECT sum(offers) FROM wishes",
+            "SELECT count(*) FROM wish_facts WHERE event = 'offered'",
+        ),
+        (
+            "SELECT count(*) FROM wishers",
+            "SELECT count(DISTINCT wish) FROM wish_facts
+              WHERE wish NOT IN (SELECT wish FROM wish_facts WHERE event = 'forgotten')",
+        ),
+        (
+            "SELECT count(*) FROM release_facts",
+            "SELECT count(*) FROM facts WHERE fact = 'release'",
         ),
         (
             "SELECT count(*) FROM bookings",

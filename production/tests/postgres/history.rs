@@ -1,5 +1,7 @@
 //! Histories that an engine could have written, for tests that need many facts.
 
+mod wishes;
+
 use std::collections::{BTreeMap, HashMap};
 
 use fastrand::Rng;
@@ -9,13 +11,17 @@ use morgenruh_engine::rules::need::Services;
 use morgenruh_engine::rules::record::{
     Booked, Confirmed, Contract, Fact, Person, Position, Record,
 };
+use morgenruh_engine::rules::release::ReleaseId;
+use morgenruh_engine::rules::release::fact::ReleaseFact;
 use morgenruh_engine::rules::room::draw::DrawSecret;
 use morgenruh_engine::rules::room::fact::{Ending, IdentityKey, RoomFact};
 use morgenruh_engine::rules::room::{RoomId, TicketId};
 use morgenruh_engine::rules::time::{DayNumber, Millis, UnixMillis};
+use morgenruh_engine::rules::wish::WishId;
 use morgenruh_engine::shell::drain::Placed;
 
 use crate::server::NOW;
+pub(crate) use wishes::of_wish;
 
 /// 2026-12-01
 pub(crate) const TODAY: u16 = 9_831;
@@ -39,6 +45,12 @@ pub(crate) struct History {
     slots: HashMap<DayKey, u16>,
     /// Of the next hold.
     ticket: Option<TicketId>,
+    /// How many there have been.
+    wishes: u64,
+    /// Those that wait, in any order, and how often each was offered something.
+    waiting: Vec<(WishId, u8)>,
+    /// Those that are over.
+    over: Vec<WishId>,
 }
 
 /// How many seats there are.
@@ -71,6 +83,9 @@ impl History {
             taken: HashMap::new(),
             slots: HashMap::new(),
             ticket: None,
+            wishes: 0,
+            waiting: Vec::new(),
+            over: Vec::new(),
         }
     }
 
@@ -158,6 +173,28 @@ impl History {
         facts.push(in_room(room, RoomFact::Missed { seq: bookings }));
         let how = Ending::SoldOut;
         facts.push(in_room(room, RoomFact::Ended { how }));
+        facts.into_iter().map(|fact| self.place(fact)).collect()
+    }
+
+    /// A drip of today that is announced and then paused.
+    pub(crate) fn release(&mut self, office: u16) -> Vec<Placed> {
+        let release = ReleaseId {
+            office,
+            day: DayNumber(TODAY),
+            minute: 390,
+        };
+        let (by, reason) = ("anna".to_owned(), "Feueralarm".to_owned());
+        let happened = [
+            ReleaseFact::Announced {
+                secret: DrawSecret([0x5e; 32]),
+                rules: "{}".to_owned(),
+            },
+            ReleaseFact::Paused { by, reason },
+        ];
+        let facts = happened.map(|fact| Fact::Release {
+            release,
+            fact: Box::new(fact),
+        });
         facts.into_iter().map(|fact| self.place(fact)).collect()
     }
 
@@ -275,8 +312,12 @@ impl History {
     }
 
     fn move_one(&mut self) -> Option<Fact> {
-        let place = self.any(self.bookings.len())?;
         let hold = self.any(self.holds.len())?;
+        self.move_to(hold)
+    }
+
+    fn move_to(&mut self, hold: usize) -> Option<Fact> {
+        let place = self.any(self.bookings.len())?;
         let hold = self.holds.swap_remove(hold);
         let from = self.bookings[place].id;
         self.take(from.seat(), false);

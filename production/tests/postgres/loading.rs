@@ -1,8 +1,12 @@
 //! What is loaded is what was applied.
 
+use std::collections::BTreeSet;
+
 use morgenruh_engine::rules::day::State;
+use morgenruh_engine::rules::ids::ReservationId;
 use morgenruh_engine::rules::room::fact::{RoomFact, RoomRecord};
 use morgenruh_engine::rules::time::UnixMillis;
+use morgenruh_engine::rules::wish::WishId;
 use morgenruh_engine::shell::drain::Store;
 use morgenruh_engine::shell::stored::{Remembered, Stored};
 
@@ -26,7 +30,9 @@ fn a_store_remembers_what_it_was_told() {
         let mut history = History::new(seed, TOWN);
         let mut facts = history.facts(1_000);
         facts.extend(history.room(1, 20));
-        facts.extend(history.facts(1_000));
+        facts.extend(history.wishes(300));
+        facts.extend(history.facts(700));
+        facts.extend(history.wishes(300));
         let mut open = history.room(u16::MAX, 20);
         open.pop();
         facts.extend(open);
@@ -50,7 +56,7 @@ fn a_store_remembers_what_it_was_told() {
         let mut told = Remembered::default();
         told.follow(&facts);
         let (remembered, told) = (remembered.into_stored(now), told.into_stored(now));
-        assert_same(&remembered, &told, seed);
+        assert_same(&remembered, &told, now, seed);
         assert!(told.bookings.len() > 300 && told.holds.len() > 20);
         let knows = remembered.room_facts.iter().map(knows_who_booked);
         assert_eq!(knows.filter(|it| *it).count(), 20, "of the open room");
@@ -88,7 +94,13 @@ fn knows_who_booked(record: &RoomRecord) -> bool {
     matches!(&record.fact, RoomFact::Spent { identities, .. } if !identities.is_empty())
 }
 
-fn assert_same(one: &Stored, other: &Stored, seed: u64) {
+/// Those that last.
+fn rests(stored: &Stored, now: UnixMillis) -> Vec<(ReservationId, UnixMillis)> {
+    let rests = stored.rests.iter().filter(|(_, until)| *until > now);
+    rests.copied().collect()
+}
+
+fn assert_same(one: &Stored, other: &Stored, now: UnixMillis, seed: u64) {
     let bookings = |stored: &Stored| {
         let mut bookings = stored.bookings.clone();
         bookings.sort_unstable_by_key(|booking| booking.id);
@@ -104,6 +116,14 @@ fn assert_same(one: &Stored, other: &Stored, seed: u64) {
     assert_eq!(one.holds, other.holds, "seed {seed}");
     assert_eq!(keys(one), keys(other), "seed {seed}");
     assert_eq!(one.room_facts, other.room_facts, "seed {seed}");
+    assert_eq!(one.release_facts, other.release_facts, "seed {seed}");
+    assert_eq!(one.wish_facts, other.wish_facts, "seed {seed}");
+    assert_eq!(one.last_wish, other.last_wish, "seed {seed}");
+    assert_eq!(rests(one, now), rests(other, now), "seed {seed}");
+    let wishes = one.wish_facts.iter().map(|it| it.wish);
+    let wishes: BTreeSet<WishId> = wishes.collect();
+    assert!(wishes.len() > 20 && (wishes.len() as u64) < one.last_wish.0 - 20);
+    assert!(rests(one, now).len() > 10);
     let booked = |stored: &Stored| {
         let states = stored.bookings.iter().map(|booking| &booking.state);
         states.filter(|it| matches!(it, State::Booked(..))).count()

@@ -5,9 +5,10 @@
 
 use std::time::Instant;
 
+use morgenruh_engine::rules::wish::fact::WishFact;
 use morgenruh_engine::shell::drain::Store;
 
-use crate::history::{History, Town};
+use crate::history::{History, Town, of_wish};
 use crate::server::Server;
 use crate::town;
 
@@ -81,4 +82,32 @@ fn a_start() {
             whole - prepared
         );
     }
+}
+
+/// A start with as many wishes as a large city has, of which as many again are forgotten.
+#[test]
+fn a_start_with_wishes() {
+    let count = if is_asked_for() { 200_000 } else { 1_000 };
+    let server = Server::start();
+    let mut store = server.store();
+    let mut history = History::new(3, TOWN);
+    for _ in 0..count / 500 {
+        let laid: Vec<_> = std::iter::repeat_with(|| history.lay())
+            .take(1_000)
+            .collect();
+        let forgotten = laid[..500].iter().filter_map(|fact| {
+            let (wish, _) = fact.of_wish()?;
+            Some(of_wish(wish, WishFact::Forgotten))
+        });
+        let forgotten: Vec<_> = forgotten.collect();
+        for facts in [laid, forgotten] {
+            let facts: Vec<_> = facts.into_iter().map(|fact| history.place(fact)).collect();
+            store.apply(&facts).unwrap();
+        }
+    }
+    let begun = Instant::now();
+    let loaded = store.load(history.now(), &|_| {}).unwrap();
+    let took = begun.elapsed();
+    assert_eq!(loaded.remembered.wish_facts.len(), count);
+    println!("{count} wishes: load {took:.2?}");
 }

@@ -65,22 +65,37 @@ fn the_tables_of_a_newer_program_are_left_alone() {
     assert_eq!(server.postgres.sql(views), "0");
 }
 
-/// Tables from before there were rooms keep what is in them and become like any others.
+/// Tables from before there were rooms, releases or wishes keep what is in them and become like any
+/// others.
 #[test]
-fn tables_from_before_there_were_rooms_keep_everything() {
+fn older_tables_keep_everything() {
+    let migrations = [
+        include_str!("../../src/postgres/migrations/0001_tables.sql"),
+        include_str!("../../src/postgres/migrations/0002_views.sql"),
+        include_str!("../../src/postgres/migrations/0003_rooms.sql"),
+        include_str!("../../src/postgres/migrations/0004_releases.sql"),
+    ];
+    for version in 2..=migrations.len() {
+        older_tables_of_a_version_keep_everything(&migrations[..version]);
+    }
+}
+
+fn older_tables_of_a_version_keep_everything(migrations: &[&str]) {
     let [older, fresh] = [Server::start(), Server::start()];
     let sql = |statements: &str| older.postgres.sql(statements);
     older
         .postgres
         .sql_as_superuser("CREATE EXTENSION btree_gist");
-    sql(include_str!(
-        "../../src/postgres/migrations/0001_tables.sql"
-    ));
-    sql(include_str!("../../src/postgres/migrations/0002_views.sql"));
-    sql("INSERT INTO meta VALUES ('schema_version', '2');
+    for migration in migrations {
+        sql(migration);
+    }
+    let version = migrations.len();
+    sql(&format!(
+        "INSERT INTO meta VALUES ('schema_version', '{version}');
          INSERT INTO facts (position, at, fact, reservation)
          SELECT 1, now(), 'held', decode('000126670000600200000000000000aa', 'hex');
-         UPDATE watermark SET position = 1");
+         UPDATE watermark SET position = 1"
+    ));
     let facts = "SELECT position, at, fact, reservation FROM facts";
     let before = sql(facts);
     let mut store = older.store();
@@ -91,6 +106,8 @@ fn tables_from_before_there_were_rooms_keep_everything() {
         "SELECT table_name, column_name, data_type, is_nullable FROM information_schema.columns
           WHERE table_schema = 'public' ORDER BY table_name, ordinal_position",
         "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY indexname",
+        "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint
+          WHERE connamespace = 'public'::regnamespace ORDER BY conname",
     ] {
         assert_eq!(sql(shape), fresh.postgres.sql(shape));
     }
@@ -102,9 +119,30 @@ fn tables_from_before_there_were_rooms_keep_everything() {
     assert_eq!(sql(&refused), "0", "a fact about no seat");
     let mut history = History::new(1, TOWN);
     let mut facts = history.room(1, 2);
+    facts.extend(history.wishes(100));
     facts.remove(0);
     store.apply(&facts).unwrap();
     assert_eq!(sql("SELECT room, booked FROM rooms"), "1|2");
+    assert_ne!(
+        sql("SELECT count(*) FROM wishes WHERE booked_at IS NOT NULL"),
+        "0"
+    );
+}
+
+/// Every table and column that holds something of wishes says what.
+#[test]
+fn tables_of_wishes_say_what_they_hold() {
+    let server = Server::start();
+    drop(server.store());
+    let silent = server.postgres.sql(
+        "SELECT attrelid::regclass || '.' || attname FROM pg_attribute
+          WHERE attrelid IN ('wish_facts'::regclass, 'wishers'::regclass) AND attnum > 0
+            AND col_description(attrelid, attnum) IS NULL
+         UNION ALL
+         SELECT it::text FROM unnest(ARRAY['wish_facts', 'wishers', 'wishes']::regclass[]) AS it
+          WHERE obj_description(it, 'pg_class') IS NULL",
+    );
+    assert_eq!(silent, "");
 }
 
 /// Each refusal names what somebody must do; having done that, it works.

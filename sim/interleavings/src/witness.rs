@@ -147,7 +147,8 @@ fn hear(seats: &mut BTreeMap<ReservationId, Taken>, at: UnixMillis, fact: &Fact)
         | Fact::Moved { .. }
         | Fact::Rested { .. }
         | Fact::Room { .. }
-        | Fact::Wish { .. } => {
+        | Fact::Wish { .. }
+        | Fact::Release { .. } => {
             unreachable!("nobody does that here")
         }
     }

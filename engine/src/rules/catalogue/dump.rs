@@ -9,7 +9,7 @@ use jiff::civil::Date;
 use super::reader::kinds::weekday_names;
 use super::{
     Catalogue, Channel, Closure, Counter, Offer, Office, Opening, Question, Quota, RoomPolicy,
-    RoomRule, Selector, Service, ServiceIndex, Status, Text, Wave,
+    RoomRule, Schedule, Selector, Service, ServiceIndex, Status, Text, Wave, Weekdays,
 };
 use crate::rules::cells::CounterSet;
 
@@ -194,8 +194,29 @@ impl Page {
     fn wave(&mut self, wave: &Wave) {
         self.header("[[wave]]");
         self.selector(&wave.when);
-        self.value("days_ahead", wave.days_ahead);
+        match wave.schedule {
+            Schedule::Daily { days_ahead } => self.value("days_ahead", days_ahead),
+            Schedule::Weekly {
+                weekday,
+                weeks_ahead,
+            } => {
+                let weekday = Weekdays(1 << weekday.to_monday_zero_offset());
+                self.quoted("weekday", &weekday_names(weekday).concat());
+                self.value("weeks_ahead", weeks_ahead);
+            }
+            Schedule::Once { on, first, last } => {
+                self.date("on", Some(on));
+                self.date("first_day", Some(first));
+                self.date("last_day", Some(last));
+            }
+        }
         self.quoted("at", &clock(wave.at));
+        if wave.share_percent < 100 {
+            self.value("share_percent", wave.share_percent);
+        }
+        if wave.drip_minutes > 0 {
+            self.value("drip_minutes", wave.drip_minutes);
+        }
     }
 
     fn question(&mut self, question: &Question, catalogue: &Catalogue) {

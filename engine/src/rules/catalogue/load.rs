@@ -19,6 +19,7 @@ mod department;
 mod layout;
 mod office;
 mod rooms;
+mod schedule;
 mod selector;
 mod services;
 mod timetable;

@@ -6,12 +6,14 @@
 pub mod dump;
 pub mod load;
 pub mod reader;
+pub mod schedule;
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use super::cells::CounterSet;
 use super::holidays::Land;
+pub use schedule::Schedule;
 
 /// A whole city.
 #[derive(Debug)]
@@ -239,10 +241,26 @@ pub struct Quota {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wave {
     pub when: Selector,
-    /// A day is released this many days before.
-    pub days_ahead: u16,
+    pub schedule: Schedule,
     /// Wall-clock minute of the release, e.g. 390 for 6:30.
     pub at: u16,
+    /// How much it takes of what earlier waves have left, 1 to 100; the rest is for later ones.
+    pub share_percent: u8,
+    /// Over how many minutes its pieces become bookable one by one; 0 is all at once.
+    pub drip_minutes: u16,
+}
+
+impl Wave {
+    /// All of it at once, so many days before each day.
+    pub fn daily(when: Selector, days_ahead: u16, at: u16) -> Wave {
+        Wave {
+            when,
+            schedule: Schedule::Daily { days_ahead },
+            at,
+            share_percent: 100,
+            drip_minutes: 0,
+        }
+    }
 }
 
 /// A waiting room before a release, on every day that has one.

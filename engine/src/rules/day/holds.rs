@@ -41,8 +41,8 @@ pub enum HoldRefusal {
     TooSoon { earliest: UnixMillis },
     /// No counter that serves the need is open for all of it.
     Closed,
-    /// Seats exist, but they are released later.
-    Sealed { until: UnixMillis },
+    /// Seats exist, but they are released later, if anybody knows when.
+    Sealed { until: Option<UnixMillis> },
     /// Seats exist, but only for passes of this waiting room.
     PassRequired { room: RoomId },
     /// Somebody else was first.
@@ -95,7 +95,7 @@ impl Day {
             self.choose_with_pass(now, ask, start, end)?
         } else {
             self.choose(ask.channel, start, end, ask.need.counters)
-                .ok_or_else(|| self.why_not(start, end, ask))?
+                .ok_or_else(|| self.why_not(now, start, end, ask))?
         };
 
         let seat = Seat {
@@ -194,7 +194,8 @@ impl Day {
         }
     }
 
-    /// Takes back a hold that could not be handed on to whoever asked. Returns whether there was one.
+    /// Takes back a hold that could not be handed on to whoever asked. Returns whether there was
+    /// one.
     pub fn forget(&mut self, id: ReservationId) -> bool {
         let state = self.slab.get(id).map(|reservation| &reservation.state);
         let is_held = matches!(state, Some(State::Held(_)));
@@ -285,12 +286,12 @@ impl Day {
             Some((_, room)) if choose_from(Channel::Public, &[]).is_some() => {
                 HoldRefusal::PassRequired { room: *room }
             }
-            _ => self.why_not(start, end, ask),
+            _ => self.why_not(now, start, end, ask),
         })
     }
 
     /// Why `choose` found nothing.
-    fn why_not(&self, start: u16, end: u16, ask: &Ask) -> HoldRefusal {
+    fn why_not(&self, now: UnixMillis, start: u16, end: u16, ask: &Ask) -> HoldRefusal {
         // A visit lies in the cells of one channel from its start to its end.
         let whole = |cells: &dyn Fn(Channel, u16) -> CounterSet| {
             let counters = |channel| {
@@ -306,12 +307,12 @@ impl Day {
                 .unwrap_or_default()
         });
         // With the next waves, one after the other, until the visit would be possible.
-        let waves = &self.plan.waves[self.waves_released..];
+        let waves = self.sealed_waves(now);
         let with_next = |count: usize| {
             whole(&|channel, unit| {
                 let unit = usize::from(unit);
                 let bookable = self.bookable[channel as usize][unit];
-                let sealed = waves.iter().take(count).map(|wave| wave.cells[unit]);
+                let sealed = waves.iter().take(count).map(|(_, wave)| wave.cells[unit]);
                 let sealed = sealed.filter(|_| channel == Channel::Public);
                 sealed.fold(bookable, CounterSet::or)
             })
@@ -321,7 +322,7 @@ impl Day {
         }
         let needed = (0..=waves.len()).find(|count| !with_next(*count).is_empty());
         match needed.and_then(|count| waves.get(count.checked_sub(1)?)) {
-            Some(wave) => HoldRefusal::Sealed { until: wave.at },
+            Some((told, _)) => HoldRefusal::Sealed { until: *told },
             None => HoldRefusal::Taken,
         }
     }

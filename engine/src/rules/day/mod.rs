@@ -16,6 +16,7 @@
 
 mod bookings;
 mod holds;
+mod releases;
 mod rests;
 mod slab;
 
@@ -33,6 +34,8 @@ use super::time::{DayNumber, Millis, UnixMillis};
 
 pub use bookings::{Begun, BookingRefusal, MoveOutcome};
 pub use holds::{Ask, Expiry, ExtendRefusal, HoldRefusal, HoldUse, HoldView};
+use releases::Progress;
+pub use releases::ReleaseTaken;
 pub use rests::{Rest, SeatAsk};
 pub use slab::RESERVATIONS_MAX;
 use slab::Slab;
@@ -51,9 +54,9 @@ pub struct Day {
     /// From the first unit that anybody may book, sealed or not, to behind the last one: whoever
     /// looks at all of the day need not look at its night.
     open: Range<usize>,
-    /// How many of the plan's waves are released.
-    waves_released: usize,
-    /// When the next wave is released; the end of time if there is none.
+    /// How far each of the plan's waves has come.
+    releases: Vec<Progress>,
+    /// When more of a wave is released; the end of time if nothing is to come.
     next_release: UnixMillis,
     /// Seats that were given back and are for wishes alone for a while.
     rests: Vec<Rest>,
@@ -140,7 +143,7 @@ pub struct Start {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Starts {
     pub starts: Vec<Start>,
-    /// The next release, while cells are sealed.
+    /// The next release as people are told it, while cells are sealed.
     pub sealed_until: Option<UnixMillis>,
     /// The first instant at which time alone changes the answer.
     pub valid_until: UnixMillis,
@@ -160,7 +163,7 @@ impl Day {
             vacant: ALL_CELLS,
             open: 0..0,
             plan,
-            waves_released: 0,
+            releases: Vec::new(),
             next_release: END_OF_TIME,
             rests: Vec::new(),
             next_change: END_OF_TIME,
@@ -206,7 +209,6 @@ impl Day {
             "the length of a day does not change"
         );
         self.plan = plan;
-        self.waves_released = 0;
         self.apply_plan();
         self.conflicts()
     }
@@ -342,7 +344,7 @@ impl Day {
                 seats: set.len(),
             });
         }
-        let sealed_until = (self.next_release < END_OF_TIME).then_some(self.next_release);
+        let sealed_until = self.sealed_waves(now).first().and_then(|(told, _)| *told);
         Starts {
             starts,
             sealed_until,
@@ -424,8 +426,7 @@ impl Day {
                 *cell = cell.without(*sealed);
             }
         }
-        self.next_release = self.plan.waves.first().map_or(END_OF_TIME, |wave| wave.at);
-        self.rest_again();
+        self.seal_waves();
         self.changes += 1;
     }
 
@@ -440,17 +441,8 @@ impl Day {
 
     #[cold]
     fn release_waves(&mut self, now: UnixMillis) {
-        while self.next_release <= now {
-            let wave = &self.plan.waves[self.waves_released];
-            let public = &mut self.bookable[Channel::Public as usize];
-            for (cell, released) in public.iter_mut().zip(&wave.cells) {
-                *cell = cell.or(*released);
-            }
-            self.waves_released += 1;
-            let next = self.plan.waves.get(self.waves_released);
-            self.next_release = next.map_or(END_OF_TIME, |wave| wave.at);
-            self.rest_again();
-            self.changes += 1;
+        if self.next_release <= now {
+            self.open_due_waves(now);
         }
     }
 

@@ -1,8 +1,8 @@
 //! Seats that were given back: for wishes first, for everybody after a while.
 //!
 //! Whoever cancels a booking so that a friend can take the seat in the same second must not know
-//! when that second is. So a seat that is given back *rests*: its cells belong to the channel of the
-//! wishes until a moment that nobody can guess.
+//! when that second is. So a seat that is given back *rests*: its cells belong to the channel of
+//! the wishes until a moment that nobody can guess.
 
 use super::{Day, END_OF_TIME, HoldRefusal, HoldTerms, Reservation, State};
 use crate::rules::calendar::{Guard, PlannedWave};
@@ -148,8 +148,7 @@ impl Day {
         let is_shut = |guard: &Guard| {
             now < guard.until && Some(guard.room) != room && !self.lifted.contains(&guard.room)
         };
-        let waves = self.plan.waves[..self.waves_released].iter();
-        waves
+        self.begun_waves()
             .filter_map(|wave| Some((wave, wave.guard.filter(is_shut)?.room)))
             .collect()
     }

@@ -374,8 +374,8 @@ impl Agent {
         }
     }
 
-    /// What the wishes of a room have come to: whether one is being decided about, and who has which
-    /// seat, by position.
+    /// What the wishes of a room have come to: whether one is being decided about, and who has
+    /// which seat, by position.
     pub fn allotted(&self, room: RoomId) -> (bool, Vec<(u32, ReservationId)>) {
         let mut deciding = false;
         let mut seats = Vec::new();
@@ -395,8 +395,9 @@ impl Agent {
         (deciding, seats)
     }
 
-    /// Whether it has not turned this start down before, and nothing of the same person for the same
-    /// service is offered or being decided: several wishes of one person bring no more than one.
+    /// Whether it has not turned this start down before, and nothing of the same person for the
+    /// same service is offered or being decided: several wishes of one person bring no more than
+    /// one.
     fn may_have(&self, id: WishId, gap: &Gap<'_>, start: u16) -> bool {
         let Some(known) = self.wishes.get(&id) else {
             return false;
@@ -442,10 +443,11 @@ impl Agent {
         Some(number)
     }
 
-    /// What was being decided did not come about.
+    /// What was being decided did not come about. Whatever has ended meanwhile stays ended.
     pub fn undo(&mut self, id: WishId, standing: Standing) {
-        let since = self.wishes.get(&id).map(|known| known.since);
-        if let Some(since) = since {
+        let known = self.wishes.get(&id);
+        if let Some(known) = known.filter(|known| !known.standing.is_over()) {
+            let since = known.since;
             self.stand(id, standing, since);
         }
     }
@@ -470,9 +472,12 @@ impl Agent {
                     known.offers = offer.number;
                     known.seats.push(offer.seat);
                     self.offers.insert(offer.seat, id);
-                    self.pace.count(offer.seat.day_key().office, at);
-                    self.stand(id, Standing::Offered(*offer), at);
-                    self.tell(id, at, What::Offered(*offer));
+                    // It can have ended while the offer was on its way.
+                    if !known.standing.is_over() {
+                        self.pace.count(offer.seat.day_key().office, at);
+                        self.stand(id, Standing::Offered(*offer), at);
+                        self.tell(id, at, What::Offered(*offer));
+                    }
                 }
             }
             WishFact::Prolonged { number, deadline } => {

@@ -1,7 +1,8 @@
 //! How long somebody has to answer an offer.
 //!
-//! A seat in three weeks can wait a day for an answer, a seat this afternoon some minutes. Nobody has
-//! to answer at night: its hours do not count, and a day that would end in one ends in the morning.
+//! A seat in three weeks can wait a day for an answer, a seat this afternoon some minutes. Nobody
+//! has to answer at night: its hours do not count, and a day that would end in one ends in the
+//! morning.
 
 use jiff::tz::TimeZone;
 

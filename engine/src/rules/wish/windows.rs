@@ -23,7 +23,7 @@ impl Windows {
         days: [0x00ff_ffff; 7],
     };
 
-    /// Adds the hours from `from` to before `to` of a weekday, 0 for Monday. What is no hour adds
+    /// Adds the hours `from` to before `to` of a weekday, Monday is 0. What is no hour adds
     /// nothing.
     #[must_use]
     pub fn with(mut self, weekday: u8, from: u8, to: u8) -> Windows {

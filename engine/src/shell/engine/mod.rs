@@ -6,6 +6,7 @@
 
 mod bookings;
 mod holds;
+mod releases;
 mod rooms;
 mod wishes;
 
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use jiff::civil::Date;
 
 use super::ledger::{Entry, Health, Ledger, NotKept};
+use super::releases::Releases;
 use super::rooms::Rooms;
 use super::shard::Shard;
 use super::sync::channel::{Receiver, Sender, bounded};
@@ -32,6 +34,7 @@ use crate::rules::wish::answer::AnswerTerms;
 
 pub use bookings::{Booking, ChangeError, ConfirmAsk, ConfirmError, MOVES_MAX};
 pub use holds::{HoldAsk, HoldError, PassInHand};
+pub use releases::{DirectError, ReleasePlan, ReleaseStanding};
 pub use rooms::{ExchangeError, Joined};
 pub use wishes::{LayAsk, LayError, OfferError, Outlook, WishError};
 
@@ -90,6 +93,7 @@ pub struct Engine {
     demo: Option<Demo>,
     days: SharedMap<DayKey, Arc<Shard>>,
     rooms: Arc<Rooms>,
+    releases: Arc<Releases>,
     wishes: Arc<Wishes>,
     /// Days before this one were dropped and must not come back empty.
     first_day: AtomicU16,
@@ -133,6 +137,7 @@ impl Engine {
             demo,
             days: SharedMap::default(),
             rooms: Arc::default(),
+            releases: Arc::default(),
             wishes: Arc::new(Wishes::new(limits.answers)),
             deadlines,
             due: Mutex::new(Due {
@@ -197,7 +202,8 @@ impl Engine {
     }
 
     fn new_shard(&self, key: DayKey, office: OfficeIndex, date: Date) -> Arc<Shard> {
-        let day = Day::new(key, self.plan(office, date));
+        let mut day = Day::new(key, self.plan(office, date));
+        self.steer_new_day(office, &mut day);
         let changes = Arc::clone(&self.office_changes[usize::from(office.0)]);
         Arc::new(Shard::new(day, changes))
     }
@@ -221,6 +227,8 @@ impl Engine {
             for wave in &mut plan.waves {
                 let later = *at - wave.at;
                 wave.at = *at;
+                wave.drip = Millis(0);
+                wave.release.day = self.demo_day().unwrap_or(wave.release.day);
                 wave.guard = wave.guard.and_then(|guard| {
                     let day = self.demo_day()?;
                     let room = RoomId { day, ..guard.room };
@@ -255,6 +263,7 @@ impl Engine {
         let first_kept = DayNumber(today.0.saturating_sub(1));
         self.first_day.fetch_max(first_kept.0, Ordering::AcqRel);
         self.retire_rooms(today);
+        self.retire_releases(today);
         self.days.retain(|key, shard| {
             key.day >= first_kept || shard.decide(|day| day.leads_to_day(first_kept))
         });
@@ -269,14 +278,10 @@ impl Engine {
         let days = self.date_of(now).series(jiff::Span::new().days(1));
         days.take(usize::from(rules.horizon_days) + 1)
             .filter_map(|date| {
-                let waves = self.shard(office, date)?.decide(|day| {
-                    day.plan()
-                        .waves
-                        .iter()
-                        .map(|wave| wave.at)
-                        .find(|at| *at > now)
-                });
-                waves.map(|at| (at, date))
+                let next = self
+                    .shard(office, date)?
+                    .decide(|day| day.next_release(now));
+                next.map(|at| (at, date))
             })
             .min()
     }

@@ -88,20 +88,16 @@ impl Engine {
     }
 
     /// The days of an office of which something is released on `day`.
-    fn released_on(
+    pub(super) fn released_on(
         &self,
         office: OfficeIndex,
         day: DayNumber,
     ) -> impl Iterator<Item = (DayNumber, Date)> {
         let waves = &self.catalogue.office(office).waves;
-        let ahead = waves.iter().map(|wave| wave.days_ahead);
-        let mut dates: Vec<Date> = ahead
-            .map(|days| {
-                let days = jiff::Span::new().days(i64::from(days));
-                day.to_date().saturating_add(days)
-            })
-            .chain(self.demo_date(office))
-            .collect();
+        let released = waves
+            .iter()
+            .map(|wave| wave.schedule.days_of(day.to_date()));
+        let mut dates: Vec<Date> = released.flatten().chain(self.demo_date(office)).collect();
         dates.sort_unstable();
         dates.dedup();
         dates.into_iter().map(move |date| (day, date))

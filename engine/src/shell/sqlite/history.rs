@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use jiff::tz::TimeZone;
 use rusqlite::{Connection, Row};
 
-use super::{reader, rooms, wishes};
+use super::{reader, releases, rooms, wishes};
 use crate::rules::calendar::{UNIT, instant_of};
 use crate::rules::catalogue::Channel;
 use crate::rules::ids::{Digest, ReservationId};
@@ -31,6 +31,8 @@ pub enum HistoryError<E> {
     Broken(u64),
     #[error("fact {0} of a waiting room is not in its table; run `morgenruh verify`")]
     RoomFactMissing(u64),
+    #[error("fact {0} of a release is not in its table; run `morgenruh verify`")]
+    ReleaseFactMissing(u64),
     #[error("fact {0} of a wish is not in its table; run `morgenruh verify`")]
     WishFactMissing(u64),
     #[error(transparent)]
@@ -89,6 +91,13 @@ pub(super) fn each_fact<E>(
             let (room, fact) = in_room.ok_or(HistoryError::RoomFactMissing(position))?;
             let fact = Box::new(fact);
             hand_over(position, at, Fact::Room { room, fact })?;
+            continue;
+        }
+        if name == "release" {
+            let told = releases::at(connection, Position(position))?;
+            let (release, fact) = told.ok_or(HistoryError::ReleaseFactMissing(position))?;
+            let fact = Box::new(fact);
+            hand_over(position, at, Fact::Release { release, fact })?;
             continue;
         }
         let of_wish = match name.as_str() {

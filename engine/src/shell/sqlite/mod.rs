@@ -8,10 +8,11 @@
 mod departure;
 mod history;
 mod reader;
+pub(super) mod releases;
 pub(super) mod rooms;
 mod tables;
 mod tail;
-mod wishes;
+pub(super) mod wishes;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -45,7 +46,7 @@ pub(super) use tail::each_waiting;
 pub const DATABASE: &str = "morgenruh.sqlite3";
 const SCHEMA: &str = include_str!("schema.sql");
 const SCHEMA_VERSION: &str = "3";
-/// From the tables of version 1 to those of version 2, but for what [`SCHEMA`] makes anyway.
+/// From the tables of version 1 to those of now, but for what [`SCHEMA`] makes anyway.
 const FROM_VERSION_1: &str = "ALTER TABLE ledger ADD COLUMN ticket BLOB";
 /// Under this key of `meta` stands the name of the city's time zone, for the times that people
 /// read.

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, Row};
 
-use super::{rooms, wishes};
+use super::{releases, rooms, wishes};
 use crate::rules::catalogue::Channel;
 use crate::rules::day::{HoldTerms, Reservation, State};
 use crate::rules::ids::{Digest, ReservationId};
@@ -25,6 +25,7 @@ pub(super) fn read(connection: &Connection, now: UnixMillis) -> rusqlite::Result
     let now_ms = written.map_or(now.0, |written| written.min(now.0));
     let today = now_ms.div_euclid(86_400_000) - days_to_epoch();
     stored.room_facts = rooms::read(connection, today)?;
+    stored.release_facts = releases::read(connection, today)?;
     stored.wish_facts = wishes::read(connection)?;
     stored.last_wish = wishes::last(connection)?;
     stored.rests = wishes::rests(connection, UnixMillis(now_ms))?;
@@ -95,7 +96,7 @@ fn holds(connection: &Connection, now: UnixMillis) -> rusqlite::Result<Vec<Reser
     let mut statement = connection.prepare(
         "SELECT fact, reservation, successor, channel, services, secret, deadline_ms, at_ms,
                 ticket
-           FROM ledger WHERE fact NOT IN ('room', 'wish') ORDER BY position DESC",
+           FROM ledger WHERE fact NOT IN ('room', 'wish', 'release') ORDER BY position DESC",
     )?;
     let facts = statement.query_map([], |row| Ok((UnixMillis(row.get(7)?), hold_fact(row)?)))?;
     live_holds(facts, now)

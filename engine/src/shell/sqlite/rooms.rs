@@ -56,7 +56,8 @@ fn forget(connection: &Connection, room: RoomId) -> rusqlite::Result<()> {
 pub(super) fn read(connection: &Connection, today: i64) -> rusqlite::Result<Vec<RoomRecord>> {
     let mut statement = connection.prepare(
         "SELECT room, fact, at_ms FROM room_facts
-          WHERE day >= ?1 OR (day >= ?2 AND event IN ('announced', 'drawn', 'ended'))
+          WHERE day >= ?1
+             OR (day >= ?2 AND event IN ('announced', 'drawn', 'allotted', 'ended'))
           ORDER BY position",
     )?;
     let records = statement.query_map([today - 2, today - ROOM_PROOF_DAYS], |row| {

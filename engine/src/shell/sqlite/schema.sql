@@ -22,7 +22,8 @@ CREATE TABLE IF NOT EXISTS ledger (
     at_ms       INTEGER NOT NULL,
     fact        TEXT    NOT NULL,
     reservation BLOB    NOT NULL, -- room: number and day of the room instead, 2 bytes each;
-                                  -- wish: its number, 8 bytes
+                                  -- wish: its number, 8 bytes; release: office, day and minute,
+                                  -- 2 bytes each
     successor   BLOB,    -- moved: the new reservation
     channel     INTEGER, -- held: 0 public, 1 call centre, 2 walk-in, 3 wishes
     services    TEXT,    -- held, booked, moved: number:quantity, comma separated
@@ -44,6 +45,18 @@ CREATE TABLE IF NOT EXISTS room_facts (
     fact     TEXT    NOT NULL     -- JSON object with the event and what belongs to it
 ) STRICT;
 CREATE INDEX IF NOT EXISTS room_facts_by_room ON room_facts (day, room, event);
+
+-- What was decided about releases, with who decided it and why. Whoever may read this knows the
+-- moments of a drip before they have come.
+CREATE TABLE IF NOT EXISTS release_facts (
+    position INTEGER PRIMARY KEY, -- that of the ledger
+    at_ms    INTEGER NOT NULL,
+    release  INTEGER NOT NULL,    -- number of the office * 2^32 + day * 65536 + minute of the day
+    day      INTEGER NOT NULL,    -- of the release, days since 2000-01-01
+    event    TEXT    NOT NULL,
+    fact     TEXT    NOT NULL     -- JSON object with the event and what belongs to it
+) STRICT;
+CREATE INDEX IF NOT EXISTS release_facts_by_day ON release_facts (day);
 
 -- What happened to wishes; also the bookings that came of them. Without personal data.
 CREATE TABLE IF NOT EXISTS wish_facts (
@@ -144,6 +157,21 @@ SELECT room,
   FROM room_facts
  GROUP BY day, room
  ORDER BY day, room;
+
+-- What staff decided about releases.
+CREATE VIEW IF NOT EXISTS release_decisions AS
+SELECT position,
+       datetime(at_ms / 1000, 'unixepoch')                        AS at_utc,
+       offices.id                                                 AS office,
+       date('2000-01-01', day || ' days')                         AS day,
+       printf('%02d:%02d', (release & 65535) / 60, (release & 65535) % 60) AS time,
+       event,
+       json_extract(fact, '$.by')                                 AS decided_by,
+       json_extract(fact, '$.reason')                             AS reason
+  FROM release_facts
+  LEFT JOIN offices ON offices.number = release >> 32
+ WHERE event <> 'announced'
+ ORDER BY position;
 
 -- One row for each wish.
 CREATE VIEW IF NOT EXISTS wishes AS

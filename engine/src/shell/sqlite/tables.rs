@@ -3,7 +3,7 @@
 use jiff::tz::TimeZone;
 use rusqlite::{Connection, params};
 
-use super::{rooms, wishes};
+use super::{releases, rooms, wishes};
 use crate::rules::ids::ReservationId;
 use crate::rules::need::Services;
 use crate::rules::record::{Booked, Confirmed, Fact, Position};
@@ -73,6 +73,10 @@ pub(super) fn insert(
             row.subject = room.to_bits().to_be_bytes().into();
             rooms::insert(connection, position, at, *room, (**fact).clone())?;
         }
+        Fact::Release { release, fact } => {
+            row.subject = release.to_bytes().into();
+            releases::insert(connection, position, at, *release, fact)?;
+        }
     }
     if let Some((wish, fact)) = fact.of_wish() {
         wishes::insert(connection, position, at, wish, fact.into_owned())?;
@@ -92,7 +96,7 @@ struct LedgerRow {
     position: Position,
     at: UnixMillis,
     fact: &'static str,
-    /// The reservation, the room or the wish.
+    /// The reservation, the room, the release or the wish.
     subject: Vec<u8>,
     successor: Option<ReservationId>,
     channel: Option<u8>,

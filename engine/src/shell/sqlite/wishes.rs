@@ -10,8 +10,8 @@ use crate::rules::wish::WishId;
 use crate::rules::wish::fact::{Contact, WishFact, WishRecord};
 use crate::shell::stored::REST_MAX;
 
-/// Writes a fact of a wish, within a transaction of the caller's. What it says of a person goes into
-/// a table of its own, from which it is erased when the wish is forgotten.
+/// Writes a fact of a wish, within a transaction of the caller's. What it says of a person goes
+/// into a table of its own, from which it is erased when the wish is forgotten.
 pub(super) fn insert(
     connection: &Connection,
     position: Position,
@@ -107,7 +107,11 @@ fn told(row: &Row<'_>, first: usize) -> rusqlite::Result<WishFact> {
     Ok(fact)
 }
 
-fn parsed<T: serde::de::DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
+/// A column that is JSON.
+pub(in crate::shell) fn parsed<T: serde::de::DeserializeOwned>(
+    row: &Row<'_>,
+    column: usize,
+) -> rusqlite::Result<T> {
     serde_json::from_str(row.get_ref(column)?.as_str()?).map_err(|error| {
         rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error))
     })

@@ -223,6 +223,11 @@ async fn decided(
 }
 
 fn words(direction: &Direction) -> Result<(String, String), ApiError> {
+    spoken(&direction.by, &direction.reason)
+}
+
+/// Who decides and why, as the ledger keeps it.
+pub(crate) fn spoken(by: &str, reason: &str) -> Result<(String, String), ApiError> {
     let checked = |text: &str, field: &'static str| {
         let text = text.trim();
         let is_plain = !text.is_empty()
@@ -232,6 +237,5 @@ fn words(direction: &Direction) -> Result<(String, String), ApiError> {
         let invalid = || ApiError::new(Kind::InvalidRequest, detail).at(field);
         is_plain.then(|| text.to_owned()).ok_or_else(invalid)
     };
-    let Direction { by, reason, .. } = direction;
     Ok((checked(by, "by")?, checked(reason, "reason")?))
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{LINE_CHARS_MAX, NAME_CHARS_MAX, OFFICES_MAX, text};
 use crate::rules::catalogue::reader::{Lookup, Section, kinds, nearest};
-use crate::rules::catalogue::{Beacons, Office, OfficeIndex, RoomPolicy, RoomRule};
+use crate::rules::catalogue::{Beacons, Office, OfficeIndex, RoomPolicy, RoomRule, Wave};
 
 /// Rooms of one department.
 pub(super) const ROOMS_MAX: usize = 20;
@@ -145,6 +145,15 @@ fn check(section: &Section<'_>, rule: &RoomRule, offices: &[Office], taken: &mut
         section.fault("at", "none of its offices has a wave at this time");
     }
     for index in &rule.offices {
+        let office = &offices[usize::from(index.0)];
+        let drips = |wave: &Wave| wave.at == rule.at && wave.drip_minutes > 0;
+        if office.waves.iter().any(drips) {
+            let reason = format!(
+                "the release of {:?} at this time drips: it needs no room",
+                office.id
+            );
+            section.fault("at", reason);
+        }
         if let Some(other) = taken.releases.insert((rule.at, *index), rule.id.clone()) {
             let office = &offices[usize::from(index.0)].id;
             let reason = format!("the release of {office:?} at this time has the room {other:?}");

@@ -1,10 +1,14 @@
 //! The lists of an office: opening hours, closures, quotas, waves and questions.
 
+use std::collections::BTreeMap;
+
+use super::schedule;
 use super::selector::{Grid, Silence};
 use super::services::Directory;
 use super::{LINE_CHARS_MAX, QUESTIONS_MAX, RULES_MAX, SERVICES_MAX, text};
 use crate::rules::catalogue::reader::{Layers, Lookup, Section, kinds};
 use crate::rules::catalogue::{Channel, Closure, Opening, Question, Quota, Wave};
+use crate::rules::release::drip::DRIP_MINUTES_MAX;
 
 /// Channels for which capacity can be held back.
 const CHANNELS: [(&str, Channel); 3] = [
@@ -103,24 +107,31 @@ pub(super) fn quotas(lists: &Layers<'_, '_>, grid: &Grid<'_>) -> Vec<Quota> {
 
 /// The waves of the release; none may come before the day exists.
 pub(super) fn waves(lists: &Layers<'_, '_>, grid: &Grid<'_>, horizon_days: u16) -> Vec<Wave> {
+    let mut drips: BTreeMap<u16, u16> = BTreeMap::new();
     let rules = |section: Section<'_>| {
-        let days_ahead = section
-            .need("days_ahead", kinds::integer(0..=400))
-            .unwrap_or(0);
+        let schedule = schedule::read(&section, horizon_days);
         let at = section.need("at", kinds::time).unwrap_or(0);
-        if days_ahead > horizon_days {
-            let reason = format!("{days_ahead} is beyond horizon_days = {horizon_days}");
-            section.fault("days_ahead", reason);
-        }
         if at >= 24 * 60 {
             section.fault("at", "24:00 is 00:00 of the next day; write that");
         }
+        let share_percent = section.get("share_percent", kinds::integer(1..=99));
+        let share_percent = share_percent.unwrap_or(100);
+        let drip_minutes = section.get("drip_minutes", kinds::integer(1..=DRIP_MINUTES_MAX));
+        let drip_minutes = drip_minutes.unwrap_or(0);
         let selectors = grid.selectors(&section, Silence::All);
+        if let Some(other) = drips.insert(at, drip_minutes)
+            && other != drip_minutes
+        {
+            let reason = "another wave at this time drips otherwise, and both are one release";
+            section.fault("at", reason);
+        }
         section.finish();
         selectors.into_iter().map(move |when| Wave {
             when,
-            days_ahead,
+            schedule,
             at,
+            share_percent,
+            drip_minutes,
         })
     };
     lists

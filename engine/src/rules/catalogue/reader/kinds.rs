@@ -4,7 +4,7 @@
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 
-use jiff::civil::Date;
+use jiff::civil::{Date, Weekday};
 
 use super::{Entry, Fault, Value};
 use crate::rules::catalogue::Weekdays;
@@ -199,6 +199,13 @@ pub fn weekdays(entry: &Entry) -> Read<Weekdays> {
         _ => vec![weekday_bits(entry)?],
     };
     Ok(Weekdays(bits.into_iter().fold(0, |all, bits| all | bits)))
+}
+
+/// One weekday: `"sat"`.
+pub fn weekday(entry: &Entry) -> Read<Weekday> {
+    let offset = weekday_offset(text_of(entry)?)?;
+    let offset = i8::try_from(offset).expect("a week has seven days");
+    Ok(Weekday::from_monday_zero_offset(offset).expect("offsets are below seven"))
 }
 
 fn weekday_bits(entry: &Entry) -> Read<u8> {

@@ -99,8 +99,8 @@ impl<'g, 'd> Visits<'g, 'd> {
         self.hours_touched
     }
 
-    /// A wish that wants all hours of one of them, and less notice than its lead, fits, unless it is
-    /// for something earlier. Ways that let nobody in whom another does not let in are left out.
+    /// A wish that wants all hours of one of them, and less notice than its lead, fits, unless it
+    /// is for something earlier. Ways that let nobody in whom another does not let in are left out.
     pub(super) fn each_way(&self) -> &[Way] {
         &self.ways
     }

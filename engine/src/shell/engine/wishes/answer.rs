@@ -16,8 +16,8 @@ use crate::shell::ledger::{Durable, NotKept};
 use super::OfferError;
 
 impl Engine {
-    /// Turns an offer into a booking. `done` is called once: with the booking when it is durable, or
-    /// with the reason why it is not. Repeating gets the same answer.
+    /// Turns an offer into a booking. `done` is called once: with the booking when it is durable,
+    /// or with the reason why it is not. Repeating gets the same answer.
     pub fn accept_offer(
         &self,
         now: UnixMillis,

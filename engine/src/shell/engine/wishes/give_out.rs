@@ -278,11 +278,20 @@ impl Engine {
         let catalogue = Arc::clone(&self.catalogue);
         let settled = Arc::clone(shard);
         let refused = self.try_append_strict(now, told, move |outcome| {
+            let mut agent = wishes.lock();
             if outcome.is_ok() {
-                wishes.lock().apply(&catalogue, now, id, &fact);
+                agent.apply(&catalogue, now, id, &fact);
             } else {
+                agent.undo(id, Standing::Waiting);
+            }
+            let standing = agent.known(id).map(|known| known.standing);
+            drop(agent);
+            let is_offered = matches!(
+                standing,
+                Some(Standing::Offered(offer)) if offer.seat == reservation
+            );
+            if !is_offered {
                 settled.decide(|day| day.forget(reservation));
-                wishes.lock().undo(id, Standing::Waiting);
             }
         });
         if refused {

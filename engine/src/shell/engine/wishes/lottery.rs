@@ -36,7 +36,7 @@ impl Engine {
             // Whoever comes first gets what comes first.
             days.sort_unstable_by_key(|key| (key.day, key.office));
             if self.hold_lottery(now, &shard, &days, random) == 0 {
-                self.end_lottery(now, &shard);
+                self.end_lottery(now, &shard, &days);
             }
         }
     }
@@ -70,13 +70,18 @@ impl Engine {
     }
 
     /// Nobody gets anything any more: the ledger is told who got what.
-    fn end_lottery(&self, now: UnixMillis, shard: &Arc<RoomShard>) {
+    fn end_lottery(&self, now: UnixMillis, shard: &Arc<RoomShard>, days: &[DayKey]) {
         let (deciding, seats) = self.look_at_wishes(|agent| agent.allotted(shard.id));
         if deciding {
             return;
         }
-        let allotment = |(position, seat)| Allotment { position, seat };
-        let seats = seats.into_iter().map(allotment).collect();
+        // Somebody can have got a seat of another day meanwhile.
+        let here = seats
+            .into_iter()
+            .filter(|(_, seat)| days.contains(&seat.day_key()));
+        let seats = here
+            .map(|(position, seat)| Allotment { position, seat })
+            .collect();
         let mut room = shard.lock();
         if let Some(fact) = room.allot(seats) {
             self.tell(now, shard, &mut room, fact);

@@ -1,8 +1,8 @@
 //! Wishes: laid, changed, given what becomes free, accepted or declined.
 //!
-//! A tick looks at the days that have changed since it last did, and gives what is free there to the
-//! best wishes. It does not matter what has changed them: a cancellation, an expiry, a release, other
-//! opening hours. So nothing that becomes free can be forgotten.
+//! A tick looks at the days that have changed since it last did, and gives what is free there to
+//! the best wishes. It does not matter what has changed them: a cancellation, an expiry, a release,
+//! other opening hours. So nothing that becomes free can be forgotten.
 
 mod answer;
 mod give_out;
@@ -111,7 +111,8 @@ impl Resting {
 }
 
 impl RestTerms {
-    /// Until when a seat that was given back at this instant is for wishes alone; None if it is not.
+    /// Until when a seat that was given back at this instant is for wishes alone; None if it is
+    /// not.
     pub(super) fn until(&self, id: ReservationId, at: UnixMillis) -> Option<UnixMillis> {
         if self.longest.0 <= 0 {
             return None;
@@ -154,7 +155,8 @@ impl Engine {
             wish: id,
             fact: Box::new(fact.clone()),
         };
-        let taken = self.append(now, told);
+        // Of a wish that was forgotten meanwhile there is nothing more to say.
+        let taken = agent.known(id).is_some() && self.append(now, told);
         if taken {
             agent.apply(&self.catalogue, now, id, &fact);
         }

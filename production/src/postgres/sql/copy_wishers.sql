@@ -1,0 +1,1 @@
+COPY wishers (wish, contact) FROM STDIN (FORMAT binary)

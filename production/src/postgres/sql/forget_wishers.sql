@@ -1,0 +1,1 @@
+DELETE FROM wishers WHERE wish = ANY ($1::bigint[])
