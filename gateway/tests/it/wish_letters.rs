@@ -1,12 +1,15 @@
 //! Wishes by letters: what arrives, where its links lead, and what becomes of it.
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
+
 use morgenruh_servers::{Mail, MailTls, Received};
 use morgenruh_wire::{Booking, Wish};
 use serde_json::json;
 use tempfile::TempDir;
 
 use crate::citizen::manage;
-use crate::http::{Answer, Request};
+use crate::http::{Answer, PATIENCE, Request};
 use crate::support::{Home, Service, eventually};
 use crate::town::Town;
 use crate::visitor::{Visitor, heading_of};
@@ -485,6 +488,36 @@ fn a_ticket_becomes_a_wish_on_the_page_of_its_room() {
 }
 
 #[test]
+fn a_lottery_gives_its_seat_to_a_wish() {
+    let town = Town::small();
+    let at = town.hours_from_now(5);
+    let town = town.with_room(&at, "08:00-08:15", "policy = \"lottery\"");
+    let (post, home) = Post::of(town);
+    let service = home.start_demo(6);
+    let mut visitor = Visitor::of(&service);
+    visitor.form("ticket");
+    let page = visitor.page("en");
+    assert!(
+        page.text()
+            .contains("without a wish your ticket gets nothing"),
+        "{}",
+        page.text()
+    );
+    let date = visitor.document().dates.remove(0);
+    let mut body = with(room_wish(&date, "erika"), "auto_accept", json!(true));
+    body["notify"] = json!("email");
+    let request = Request::post(&format!("/api/v1/rooms/{}/wishes", visitor.room));
+    let request = request.bearer(visitor.token("ticket").unwrap());
+    let wish: Wish = service.send(&request.json(&body)).expect(201).json();
+    assert_eq!(wish.status, "undrawn");
+    let letter = post.letter("Ihr Termin ist gebucht");
+    let code = becomes(&service, &wish, "booked").booking.unwrap().code;
+    let page = get(&service, &letter.link("/termin/"));
+    assert!(page.expect(200).text().contains(&code));
+    service.stop().verify();
+}
+
+#[test]
 fn a_ticket_keeps_its_place_as_a_wish() {
     let (_post, home) = Post::of(town_with_room());
     let service = home.start_demo(4);
@@ -526,5 +559,74 @@ fn a_ticket_keeps_its_place_as_a_wish() {
     assert_eq!(look(&service, &late).status, "waiting");
     service.citizen().cancel(&booking).expect(200);
     becomes(&service, &late, "offered");
+    service.stop().verify();
+}
+
+/// Takes one request, answers it, and gives it back as text.
+fn take(listener: &TcpListener, status: &str) -> String {
+    let (mut stream, _) = listener.accept().unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut received = Vec::new();
+    loop {
+        let text = String::from_utf8_lossy(&received).into_owned();
+        if let Some((head, body)) = text.split_once("\r\n\r\n") {
+            let head = head.to_lowercase();
+            let length = head.split("content-length: ").nth(1);
+            let length = length.and_then(|rest| rest.lines().next()?.parse().ok());
+            if body.len() >= length.unwrap_or(0) {
+                let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n");
+                stream.write_all(answer.as_bytes()).unwrap();
+                return text;
+            }
+        }
+        let mut part = [0; 4096];
+        let count = stream.read(&mut part).unwrap();
+        assert!(count > 0, "{text}");
+        received.extend_from_slice(&part[..count]);
+    }
+}
+
+#[test]
+fn another_service_is_told_by_a_webhook() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/termine", listener.local_addr().unwrap());
+    let settings = format!(
+        "[server]\npublic_url = \"{HOST}\"\n{NO_NIGHT}\
+         [webhooks]\nallow_http_to = \"127.0.0.1\"\n"
+    );
+    let home = Home::of(Town::small().server(&settings));
+    let mut command = home.command();
+    command.env(
+        "MORGENRUH_WEBHOOKS_SECRETS",
+        format!("whsec_{}=", "A".repeat(43)),
+    );
+    let service = home.start_by(command);
+    let (citizen, booking) = taken(&service, 2);
+    let wish = with(
+        body(&service, 2, "erika"),
+        "notify",
+        json!({ "webhook": url }),
+    );
+    let wish = lay(&service, &wish);
+    let id = |text: &str| {
+        let line = text
+            .lines()
+            .find(|line| line.to_lowercase().starts_with("webhook-id"));
+        line.expect("it has an id").to_owned()
+    };
+    // What is not taken comes again, and is the same.
+    let first = take(&listener, "503 Service Unavailable");
+    let again = take(&listener, "204 No Content");
+    assert!(
+        first.contains("wish.laid") && id(&first) == id(&again),
+        "{first} {again}"
+    );
+    citizen.cancel(&booking).expect(200);
+    let offered = take(&listener, "204 No Content");
+    assert!(
+        offered.contains("wish.offered") && offered.contains(&wish.id),
+        "{offered}"
+    );
+    assert!(!offered.contains("erika"), "{offered}");
     service.stop().verify();
 }

@@ -3,7 +3,7 @@
 use askama::Template;
 use axum::http::{HeaderMap, header};
 use jiff::tz::TimeZone;
-use morgenruh_engine::rules::catalogue::Catalogue;
+use morgenruh_engine::rules::catalogue::{Catalogue, RoomPolicy};
 use morgenruh_engine::rules::room::state::Phase;
 use morgenruh_engine::rules::time::UnixMillis;
 use morgenruh_wire as wire;
@@ -222,6 +222,8 @@ pub(super) struct Page {
     ticket: Option<TicketShown>,
     /// Whether the ticket is better turned into a wish.
     may_wish: bool,
+    /// Whether the draw gives the seats to wishes, so that a ticket alone brings nothing.
+    is_lottery: bool,
     target: Option<Target>,
     offices: Vec<String>,
     offices_more: usize,
@@ -242,9 +244,10 @@ pub(super) fn page(
     let (language, now) = (visit.language, visit.now);
     let city = app.catalogue();
     let zone = &city.city.zone;
-    let (phase, opens_at, release_at) = visit.room.decide(|room| {
+    let (phase, opens_at, release_at, is_lottery) = visit.room.decide(|room| {
         let plan = room.plan();
-        (room.phase(now), plan.opens_at, plan.release_at)
+        let is_lottery = plan.terms.policy == RoomPolicy::Lottery;
+        (room.phase(now), plan.opens_at, plan.release_at, is_lottery)
     });
     let document = &visit.document.room;
     let seq = visit.ticket.as_ref().map(|(ticket, _)| ticket.id.seq);
@@ -257,6 +260,7 @@ pub(super) fn page(
         .as_ref()
         .map_or_else(String::new, |place| place.chance.clone());
     let little_is_left = match &state {
+        state if is_lottery && state.is_waiting() => true,
         State::InLine { .. } => ["unlikely", "gone"].contains(&chance.as_str()),
         state => matches!(state, State::SoldOut | State::Closed | State::UsedUp),
     };
@@ -318,6 +322,7 @@ pub(super) fn page(
                     link,
                 }
             }),
+        is_lottery: is_lottery && state.is_waiting(),
         may_wish: little_is_left && wish::is_possible(app, visit),
         target: visit.target.clone(),
         offices: all[..shown].iter().map(|name| (*name).to_owned()).collect(),

@@ -25,7 +25,7 @@ pub(super) enum State {
     /// There is none with this address, or none any more.
     Unknown,
     Waiting {
-        outlook: Option<wire::Outlook>,
+        outlook: wire::Outlook,
         auto_accept: bool,
     },
     Pending,
@@ -45,7 +45,7 @@ impl State {
         let zone = &app.catalogue().city.zone;
         match known.standing {
             Standing::Undrawn | Standing::Waiting => State::Waiting {
-                outlook: wishes::view(app, now, id, known).outlook,
+                outlook: wishes::outlook(app, now, id, known.place, &known.wish),
                 auto_accept: known.wish.auto_accept,
             },
             Standing::Deciding => State::Pending,

@@ -29,7 +29,7 @@ use crate::extract::{Bearer, Json, Segment};
 use crate::idempotency::Turn;
 use crate::problem::{ApiError, Kind};
 
-pub(crate) use show::{view, windows};
+pub(crate) use show::{outlook, view, windows};
 
 const NO_STORE: [(header::HeaderName, HeaderValue); 1] =
     [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];

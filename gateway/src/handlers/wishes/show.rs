@@ -102,7 +102,14 @@ fn offer(app: &App, offer: &Offer) -> wire::WishOffer {
     }
 }
 
-fn outlook(app: &App, now: UnixMillis, id: WishId, place: Place, wish: &Wish) -> wire::Outlook {
+/// What a wish at this place can expect.
+pub(crate) fn outlook(
+    app: &App,
+    now: UnixMillis,
+    id: WishId,
+    place: Place,
+    wish: &Wish,
+) -> wire::Outlook {
     let outlook = app.engine.outlook(now, id, place, wish);
     // An estimate with more digits would look like knowledge.
     let rounded = |number: f64| (number * 10.0).round() / 10.0;

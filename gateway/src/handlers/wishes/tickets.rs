@@ -3,6 +3,7 @@
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use morgenruh_engine::rules::catalogue::RoomPolicy;
 use morgenruh_engine::rules::room::TicketId;
 use morgenruh_engine::rules::room::place::Standing;
 use morgenruh_engine::rules::time::UnixMillis;
@@ -21,7 +22,8 @@ use crate::problem::{ApiError, Kind};
 ///
 /// From the draw on, also when the room is sold out or closed: the wish has the place of the
 /// ticket, before everybody who has come later. The ticket itself is given up. Shown again, it
-/// gets the same wish.
+/// gets the same wish. In a room of the policy `lottery` it is laid before the draw, which then
+/// gives the seats to the wishes.
 #[utoipa::path(
     post, path = "/rooms/{id}/wishes", operation_id = "wish_with_ticket", tag = "Waiting rooms",
     params(("id" = String, Path, description = "The room's id")),
@@ -73,11 +75,13 @@ pub(crate) async fn lay(
 
 /// Whether a ticket has a place that a wish can have.
 pub(crate) fn usable(room: &RoomShard, now: UnixMillis, ticket: TicketId) -> Result<(), ApiError> {
-    let (drawn, standing) = room.decide(|room| {
+    let (has_place, standing) = room.decide(|room| {
         let standing = room.place(now, ticket.seq, 0).standing;
-        (room.position_of(ticket.seq).is_some(), standing)
+        let is_lottery = room.plan().terms.policy == RoomPolicy::Lottery;
+        let has_place = is_lottery || room.position_of(ticket.seq).is_some();
+        (has_place, standing)
     });
-    if !drawn {
+    if !has_place {
         let detail = "A ticket can become a wish once its room is drawn.";
         return Err(ApiError::new(Kind::NotDrawn, detail));
     }
