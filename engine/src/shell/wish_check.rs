@@ -1,5 +1,5 @@
-//! Re-checks what a data directory says about wishes: a wish is laid first and nothing happens to it
-//! after it is forgotten, an offer is answered once, nobody is offered a seat that somebody else
+//! Re-checks what a data directory says about wishes: a wish is laid first and nothing happens to
+//! it after it is forgotten, an offer is answered once, nobody is offered a seat that somebody else
 //! has, and who wishes is known exactly until they are forgotten.
 
 use std::collections::{BTreeMap, HashMap, HashSet};

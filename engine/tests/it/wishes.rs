@@ -455,8 +455,8 @@ fn what_is_given_back_is_for_wishes_alone_for_a_while() {
     assert!(hallway.hall.hold(hallway.now, start).is_ok());
 }
 
-/// Somebody cancels so that a friend can have the seat. The friend begins to ask in that very moment,
-/// as often as nine strangers do, and gets it as often as each of them.
+/// Somebody cancels so that a friend can have the seat. The friend begins to ask in that very
+/// moment, as often as nine strangers do, and gets it as often as each of them.
 #[test]
 fn a_trade_succeeds_no_more_often_than_chance() {
     const TRADES: i64 = 200;

@@ -1,5 +1,6 @@
-//! What the SQLite ledger keeps of wishes: what people read in the tables, and damage that is found.
-//! That everything comes back after a restart is told in `morgenruh-production`'s `conformance`.
+//! What the SQLite ledger keeps of wishes: what people read in the tables, and damage that is
+//! found. That everything comes back after a restart is told in `morgenruh-production`'s
+//! `conformance`.
 
 use std::collections::BTreeMap;
 use std::path::Path;

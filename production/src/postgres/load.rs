@@ -23,8 +23,9 @@ const BOOKING_FIELDS: i16 = 12;
 const FACT_FIELDS: i16 = 9;
 
 /// The bookings, rooms, releases and wishes that still matter, and the newest facts about holds.
-/// `written` is the time of the newest fact, `now` that of the clock: the earlier of both decides, so
-/// that a clock that is ahead hides no booking. Two days back covers yesterday in every time zone.
+/// `written` is the time of the newest fact, `now` that of the clock: the earlier of both decides,
+/// so that a clock that is ahead hides no booking. Two days back covers yesterday in every time
+/// zone.
 pub(super) fn load(
     session: &mut Session,
     now: UnixMillis,

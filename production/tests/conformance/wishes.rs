@@ -271,7 +271,8 @@ fn an_offer_is_open_after_a_restart_and_can_be_accepted<M: Mode>() {
     hallway.close();
 }
 
-/// What is declined, not answered or withdrawn is so after a restart, and the seat is the next one's.
+/// What is declined, not answered or withdrawn is so after a restart, and the seat goes to the next
+/// one.
 fn what_was_answered_stays_answered<M: Mode>() {
     let mut hallway = Hallway::<M>::open();
     let booked = hallway.fill(TUESDAY);
@@ -379,8 +380,8 @@ fn who_has_wished_is_erased_and_no_number_comes_again<M: Mode>() {
     hallway.close();
 }
 
-/// A city moves while an offer is open and another seat rests: whoever waits goes on waiting, whoever
-/// is forgotten stays so.
+/// A city moves while an offer is open and another seat rests: whoever waits goes on waiting,
+/// whoever is forgotten stays so.
 #[test]
 fn wishes_move_with_their_city() {
     let (mut hallway, _) = Hallway::<Embedded>::recover(Embedded::anew(), MORNING, HOUR);

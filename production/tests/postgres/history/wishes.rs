@@ -14,8 +14,8 @@ use morgenruh_engine::shell::drain::Placed;
 use super::{History, Hold, TODAY, starts_at};
 
 impl History {
-    /// The next facts about wishes: some are laid, offered seats, fulfilled, ended and forgotten; seats
-    /// that were given back rest.
+    /// The next facts about wishes: some are laid, offered seats, fulfilled, ended and forgotten;
+    /// seats that were given back rest.
     pub(crate) fn wishes(&mut self, count: usize) -> Vec<Placed> {
         let mut facts = Vec::with_capacity(count);
         while facts.len() < count {
