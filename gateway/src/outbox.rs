@@ -3,7 +3,7 @@
 //! The engine remembers what is untold, and the ledger with it: after a crash a letter is sent at
 //! least once, and if twice, with the same id. Here only pauses are remembered.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use morgenruh_engine::rules::catalogue::{Catalogue, Text};
@@ -31,8 +31,8 @@ const LOOK_MAX: usize = 50_000;
 const BATCH_MAX: usize = 16;
 /// Failures in a row after which a whole way is left alone for a while.
 const FAILURES_MAX: u32 = 3;
-/// Longest time for which it is.
-const WAY_PAUSE_MAX: Millis = Millis(60_000);
+/// Longest time for which it is, and after which an offer is tried again: its time is running.
+const SHORT_PAUSE_MAX: Millis = Millis(60_000);
 /// Ways whose failures are remembered: the mail server, and hosts of webhooks.
 const WAYS_MAX: usize = 1_000;
 
@@ -98,28 +98,32 @@ pub(crate) fn run(app: &App, stopped: &watch::Receiver<bool>) {
 impl Outbox {
     /// What can be handed over now, the most urgent first.
     fn due(&mut self, agent: &Agent, now: UnixMillis) -> Vec<Due> {
-        let untold = agent.untold(LOOK_MAX);
-        let all: HashSet<Key> = untold.iter().map(|(id, it)| (*id, it.number)).collect();
-        self.tried.retain(|key, _| all.contains(key));
+        let is_untold = |(id, number): &Key| {
+            let mut notices = agent.known(*id).into_iter().flat_map(|it| &it.notices);
+            notices.any(|notice| notice.number == *number)
+        };
+        self.tried.retain(|key, _| is_untold(key));
         if self.ways.len() > WAYS_MAX {
             self.ways.clear();
         }
+        let is_paused = |key| self.tried.get(&key).is_some_and(|it| it.again_at > now);
         let mut due: Vec<(u8, UnixMillis, WishId, Untold)> = Vec::new();
-        for (id, notice) in untold {
-            let tried = self.tried.get(&(id, notice.number));
-            if tried.is_some_and(|tried| tried.again_at > now) {
-                continue;
-            }
+        for (id, _) in agent.untold(LOOK_MAX) {
             let Some(known) = agent.known(id) else {
                 continue;
             };
-            if known.standing == Standing::Deciding {
-                // In a moment it is known what is true of it.
+            let failing = self.ways.get(&way(&known.contact.notify));
+            let is_failing = failing.is_some_and(|failing| failing.until > now);
+            // While it is being decided about, it is not known what is true of it.
+            if is_failing || known.standing == Standing::Deciding {
                 continue;
             }
-            let failing = self.ways.get(&way(&known.contact.notify));
-            if failing.is_none_or(|failing| failing.until <= now) {
-                due.push((urgency(&notice.what), notice.at, id, notice));
+            // What is urgent overtakes what was to be told before.
+            let notices = known.notices.iter();
+            let notices = notices.filter(|notice| !is_paused((id, notice.number)));
+            let first = notices.min_by_key(|notice| (urgency(&notice.what), notice.number));
+            if let Some(notice) = first {
+                due.push((urgency(&notice.what), notice.at, id, *notice));
             }
         }
         due.sort_unstable_by_key(|(urgency, at, id, _)| (*urgency, *at, *id));
@@ -161,7 +165,7 @@ impl Outbox {
                         self.ways.remove(&way);
                     }
                     Sent::Later(reason) => {
-                        self.later(key, way, &notice, &reason);
+                        self.later(due, way, &notice, &reason);
                         return;
                     }
                 },
@@ -180,12 +184,16 @@ impl Outbox {
 
     /// It is tried again: this notice after a pause, and all others of the same way too when
     /// nothing gets through there.
-    fn later(&mut self, key: Key, way: Way, notice: &Notice, reason: &str) {
+    fn later(&mut self, due: &Due, way: Way, notice: &Notice, reason: &str) {
+        let key = (due.wish, due.notice.number);
         let now = clock::now();
         let entropy = getrandom::u64().unwrap_or_default();
         let count = self.tried.get(&key).map_or(0, |tried| tried.count);
         let count = count.saturating_add(1);
-        let pause = backoff::pause(count, entropy);
+        let pause = match due.notice.what {
+            What::Offered(_) => backoff::pause(count, entropy).min(SHORT_PAUSE_MAX),
+            _ => backoff::pause(count, entropy),
+        };
         let tried = Tried {
             count,
             again_at: now + pause,
@@ -199,7 +207,7 @@ impl Outbox {
         failing.in_a_row = failing.in_a_row.saturating_add(1);
         if failing.in_a_row >= FAILURES_MAX {
             let further = failing.in_a_row - FAILURES_MAX + 1;
-            let pause = backoff::pause(further, entropy).min(WAY_PAUSE_MAX);
+            let pause = backoff::pause(further, entropy).min(SHORT_PAUSE_MAX);
             failing.until = now + pause;
         }
         let (kind, pause_ms) = (notice.kind.name(), pause.0);
@@ -239,6 +247,8 @@ fn notice(app: &App, due: &Due) -> Option<Notice> {
     let catalogue = app.catalogue();
     let link = |what: &str| links::wish(*wish, contact.secret, language, what);
     let kind = match notice.what {
+        // They say that the wish stands.
+        What::Laid | What::Lapsed(_) if known.standing.is_over() => return None,
         What::Laid => NoticeKind::Laid {
             services: services(catalogue, language, &known.wish.services),
         },
@@ -249,7 +259,7 @@ fn notice(app: &App, due: &Due) -> Option<Notice> {
                 _ => return None,
             };
             NoticeKind::Offered {
-                deadline: app.engine.deadline_if_told(clock::now(), open, *notice),
+                deadline: to_the_minute(app.engine.deadline_if_told(clock::now(), open, *notice)),
                 visit: visit(catalogue, language, &open),
                 accept: links::answer(*wish, contact.secret, language, "annehmen", open.seat),
                 decline: links::answer(*wish, contact.secret, language, "ablehnen", open.seat),
@@ -272,6 +282,11 @@ fn notice(app: &App, due: &Due) -> Option<Notice> {
         manage: link(""),
         withdraw: link("/zuruecknehmen"),
     })
+}
+
+/// A deadline as it is told to people: not later than it is.
+pub(crate) fn to_the_minute(deadline: UnixMillis) -> UnixMillis {
+    UnixMillis(deadline.0 - deadline.0.rem_euclid(60_000))
 }
 
 fn booked(app: &App, due: &Due, language: Language) -> Option<NoticeKind> {

@@ -7,7 +7,7 @@ use axum::body::Bytes;
 use axum::extract::{FromRequest, RawQuery, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use morgenruh_engine::rules::catalogue::{Office, ServiceIndex};
+use morgenruh_engine::rules::catalogue::{Office, RoomPolicy, ServiceIndex};
 use morgenruh_engine::rules::wish::fact::Notify;
 use morgenruh_wire as wire;
 
@@ -82,6 +82,8 @@ struct Page {
     name: String,
     services: Vec<Choice>,
     phone_required: bool,
+    /// Whether the draw gives the seats to wishes.
+    is_lottery: bool,
     fault: Option<Fault>,
     written: Written,
 }
@@ -111,6 +113,9 @@ impl Page {
                     chosen: service.id == written.service,
                 })
                 .collect(),
+            is_lottery: visit
+                .room
+                .decide(|room| room.plan().terms.policy == RoomPolicy::Lottery),
             phone_required: offices.iter().any(|office| office.phone_required),
             fault,
             written,

@@ -11,7 +11,7 @@ use super::links;
 use crate::app::App;
 use crate::handlers::wishes;
 use crate::language::Language;
-use crate::outbox::{services, visit_at};
+use crate::outbox::{services, to_the_minute, visit_at};
 use crate::post::notice::Visit;
 
 /// Names of offices that are told; of others only their number is.
@@ -51,7 +51,7 @@ impl State {
             Standing::Deciding => State::Pending,
             Standing::Offered(offer) => State::Offered {
                 offer: offer.seat.to_string(),
-                deadline: language.moment(zone, UnixMillis(offer.deadline)),
+                deadline: language.moment(zone, to_the_minute(UnixMillis(offer.deadline))),
             },
             Standing::Booked { booking, .. } => State::Booked {
                 link: known.wish.instead_of.is_none().then(|| {
