@@ -36,8 +36,8 @@ pub(super) struct Watch {
     pub(super) away_since: Option<UnixMillis>,
     /// When the days that are still to be opened were last made.
     pub(super) days_made: Option<i64>,
-    /// Rooms whose draw the wishes know.
-    pub(super) drawn: BTreeSet<RoomId>,
+    /// Rooms whose draw the wishes know, and whether a lottery was still to be held then.
+    pub(super) placed: BTreeSet<(RoomId, bool)>,
 }
 
 impl Wishes {

@@ -136,7 +136,7 @@ pub enum Due {
 /// Wishes that wait: those who want to be asked, and those who do not. At night only the latter get
 /// something.
 #[derive(Debug, Default)]
-pub struct Pool {
+struct Pool {
     asking: Index,
     direct: Index,
 }
@@ -146,7 +146,7 @@ impl Pool {
         [&self.asking, &self.direct].into_iter()
     }
 
-    pub fn is_empty(&self) -> bool {
+    fn is_empty(&self) -> bool {
         self.each().all(Index::is_empty)
     }
 
@@ -304,14 +304,15 @@ impl Agent {
 
     /// The best wish for a gap. `answerable` says whether there is time to ask.
     pub fn find(&self, gap: &Gap<'_>, answerable: bool) -> Option<Match> {
-        self.find_in(&self.pool, gap, answerable)
-    }
-
-    /// The same, among the wishes of a lottery.
-    pub fn find_in(&self, pool: &Pool, gap: &Gap<'_>, answerable: bool) -> Option<Match> {
-        let suits = |id: WishId, start: u16| self.may_have(id, gap, start);
-        let asking = answerable.then(|| pool.asking.find(gap, suits)).flatten();
-        let direct = pool.direct.find(gap, suits);
+        let key = DayKey {
+            office: gap.office,
+            day: gap.day,
+        };
+        let suits = |id: WishId, start: u16| self.may_have(id, key, start);
+        let asking = answerable
+            .then(|| self.pool.asking.find(gap, suits))
+            .flatten();
+        let direct = self.pool.direct.find(gap, suits);
         let rank = |found: &Found| (found.place, found.id);
         let best = [asking, direct].into_iter().flatten().min_by_key(rank)?;
         Some(Match {
@@ -321,35 +322,19 @@ impl Agent {
         })
     }
 
-    /// The wishes of a room that wait and would come on one of these days.
-    pub fn lottery(&self, room: RoomId, first: DayNumber, last: DayNumber) -> Pool {
+    /// The wishes of a room whose lottery is still to be held, in the order of the draw.
+    pub fn drawn(&self, room: RoomId) -> Vec<WishId> {
         let of_room = self
             .tickets
             .iter()
             .filter(|(ticket, _)| ticket.room == room);
-        let mut waiting: Vec<(Place, WishId, &Known)> = of_room
-            .filter_map(|(_, id)| Some((*id, self.wishes.get(id)?)))
-            .filter(|(_, known)| known.standing == Standing::Waiting)
-            .filter(|(_, known)| known.wish.from <= last && first <= known.wish.until)
-            .map(|(id, known)| (known.place, id, known))
+        let mut drawn: Vec<(Place, WishId)> = of_room
+            .filter_map(|(_, id)| Some((self.wishes.get(id)?, *id)))
+            .filter(|(known, _)| known.standing == Standing::Undrawn && known.place.position > 0)
+            .map(|(known, id)| (known.place, id))
             .collect();
-        // In their order, so that each goes to the end of the index.
-        waiting.sort_unstable_by_key(|(place, id, _)| (*place, *id));
-        let mut pool = Pool::default();
-        for (_, id, known) in waiting {
-            let mut entry = known.entry(id);
-            entry.from = entry.from.max(first);
-            entry.until = entry.until.min(last);
-            pool.insert(known, entry);
-        }
-        pool
-    }
-
-    /// Takes a wish out of a lottery.
-    pub fn leave(&self, pool: &mut Pool, id: WishId) {
-        if let Some(known) = self.wishes.get(&id) {
-            pool.remove(known, id);
-        }
+        drawn.sort_unstable();
+        drawn.into_iter().map(|(_, id)| id).collect()
     }
 
     /// What the wishes of a room have come to: whether one is being decided about, and who has
@@ -373,16 +358,11 @@ impl Agent {
         (deciding, seats)
     }
 
-    /// Whether it has not turned this start down before, and nothing of the same person for the
-    /// same service is offered or being decided: several wishes of one person bring no more than
-    /// one.
-    fn may_have(&self, id: WishId, gap: &Gap<'_>, start: u16) -> bool {
+    /// Whether it has not turned this start down before, and nothing of the same person for the same
+    /// service is offered or being decided: several wishes of one person bring no more than one.
+    pub fn may_have(&self, id: WishId, key: DayKey, start: u16) -> bool {
         let Some(known) = self.wishes.get(&id) else {
             return false;
-        };
-        let key = DayKey {
-            office: gap.office,
-            day: gap.day,
         };
         let is_same = |seat: &ReservationId| {
             let seat = seat.seat();
@@ -412,7 +392,10 @@ impl Agent {
     /// number that its next offer has.
     pub fn decide(&mut self, id: WishId) -> Option<u8> {
         let known = self.wishes.get(&id)?;
-        let decidable = matches!(known.standing, Standing::Waiting | Standing::Offered(_));
+        let decidable = matches!(
+            known.standing,
+            Standing::Waiting | Standing::Undrawn | Standing::Offered(_)
+        );
         if !decidable {
             return None;
         }
@@ -615,15 +598,18 @@ impl Agent {
         of_room.map(|(ticket, id)| (*id, ticket.seq)).collect()
     }
 
-    /// A room is drawn: its wishes get their places.
-    pub fn place(&mut self, mut drawn: Vec<(WishId, Place)>) {
+    /// A room is drawn: its wishes get their places. They wait like all others from then on, unless a
+    /// lottery is held first.
+    pub fn place(&mut self, mut drawn: Vec<(WishId, Place)>, lottery: bool) {
         // In their order, so that each goes to the end of the index.
         drawn.sort_unstable_by_key(|(id, place)| (*place, *id));
         for (id, place) in drawn {
             if let Some(known) = self.wishes.get_mut(&id) {
                 known.place = place;
-                let since = known.since;
-                self.stand(id, Standing::Waiting, since);
+                if !lottery {
+                    let since = known.since;
+                    self.stand(id, Standing::Waiting, since);
+                }
             }
         }
     }
@@ -790,6 +776,12 @@ impl Agent {
 }
 
 impl Known {
+    /// Offices by number, and the units and counters that the visit needs there.
+    pub fn needs(&self) -> impl Iterator<Item = (u16, u8, CounterSet)> {
+        let lines = self.lines.iter();
+        lines.map(|line| (line.office, line.units, line.counters))
+    }
+
     fn entry(&self, id: WishId) -> Entry {
         Entry {
             id,

@@ -189,11 +189,16 @@ impl Engine {
         now < deadline
     }
 
-    /// Rooms that are drawn now tell their wishes their places.
+    /// Rooms that are drawn now tell their wishes their places; once more when a lottery is over.
     pub(super) fn place_the_drawn(&self) {
-        let known = self.wishes.watch.lock().drawn.clone();
         for shard in self.rooms.all() {
-            if known.contains(&shard.id) || !shard.decide(|room| room.drawn().is_some()) {
+            let (is_drawn, lottery) =
+                shard.decide(|room| (room.drawn().is_some(), room.is_before_lottery()));
+            let is_new = || {
+                let mut watch = self.wishes.watch.lock();
+                watch.placed.insert((shard.id, lottery))
+            };
+            if !is_drawn || !is_new() {
                 continue;
             }
             let undrawn = self.look_at_wishes(|agent| agent.undrawn(shard.id));
@@ -205,12 +210,10 @@ impl Engine {
                 };
                 undrawn.into_iter().filter_map(place).collect()
             });
-            let ids: Vec<WishId> = placed.iter().map(|(id, _)| *id).collect();
-            self.wishes.lock().place(placed);
-            for id in ids {
-                self.wishes.add_fresh(id);
+            if !lottery {
+                placed.iter().for_each(|(id, _)| self.wishes.add_fresh(*id));
             }
-            self.wishes.watch.lock().drawn.insert(shard.id);
+            self.wishes.lock().place(placed, lottery);
         }
     }
 }
