@@ -55,6 +55,8 @@ impl Server {
         command.args(arguments).env("MORGENRUH_LOG", "warn");
         // All clients of a bench have one address.
         command.env("MORGENRUH_LIMITS_EXEMPT", "127.0.0.0/8");
+        command.env("MORGENRUH_AGENT_REST_MINUTES_MIN", "0");
+        command.env("MORGENRUH_AGENT_REST_MINUTES_MAX", "0");
         let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

@@ -13,6 +13,7 @@ use crate::idempotency::Idempotency;
 use crate::keys::Keys;
 use crate::limits::Limits;
 use crate::listener::Places;
+use crate::post::Post;
 use crate::proof_of_work::Challenges;
 use crate::rooms::Documents;
 use crate::service_keys::ServiceKeys;
@@ -33,6 +34,8 @@ pub struct App {
     /// Answers to requests that carried an Idempotency-Key.
     pub idempotency: Idempotency,
     pub service_keys: ServiceKeys,
+    /// How people hear of what becomes of their wishes.
+    pub(crate) post: Post,
     /// The public documents of the waiting rooms, re-made when they change.
     pub rooms: Documents,
     /// The public documents of releases, for a moment each.

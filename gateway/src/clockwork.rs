@@ -1,8 +1,10 @@
-//! What happens by the clock: deadlines, waiting rooms, days that are over, keys that have changed,
-//! limits that forget, and a word in the log when the ledger or the store goes away or comes back.
+//! What happens by the clock: deadlines, waiting rooms, wishes, days that are over, keys that have
+//! changed, limits that forget, and a word in the log when the ledger or the store goes away or
+//! comes back.
 
 use std::time::Duration;
 
+use morgenruh_engine::rules::ids::Digest;
 use morgenruh_engine::rules::time::UnixMillis;
 use morgenruh_engine::shell::ledger::Health;
 use tokio::sync::watch;
@@ -31,6 +33,16 @@ fn random() -> Option<[u8; 32]> {
     Some(bytes)
 }
 
+/// As many random numbers as are needed of one seed.
+fn numbers(seed: [u8; 32]) -> impl FnMut() -> u64 {
+    let mut count = 0_u64;
+    move || {
+        count += 1;
+        let Digest(number) = Digest::of(&[b"numbers", &seed, &count.to_be_bytes()]);
+        u128::from_be_bytes(number) as u64
+    }
+}
+
 /// Runs until `stopped` says so; takes this thread.
 pub(crate) fn run(app: &App, stopped: &watch::Receiver<bool>) {
     let mut watched = Watched::default();
@@ -43,6 +55,9 @@ pub(crate) fn run(app: &App, stopped: &watch::Receiver<bool>) {
         let now = clock::now();
         app.engine.tick(now);
         app.engine.tick_rooms(now);
+        if let Some(seed) = random() {
+            app.engine.tick_wishes(now, numbers(seed));
+        }
         app.rooms.refresh(&app.engine, now);
         if announced_at.is_none_or(|at| (now - at).0.abs() >= ANNOUNCE_MS) {
             app.engine.announce_rooms(now, random);

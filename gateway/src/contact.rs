@@ -22,10 +22,10 @@ const PHONE_DIGITS: std::ops::RangeInclusive<usize> = 4..=20;
 /// Longest telephone number as written, in characters.
 const PHONE_CHARS_MAX: usize = 40;
 
-/// The person as the ledger keeps it.
+/// The person as the ledger keeps it, with what each of these offices asks.
 pub(crate) fn check(
     catalogue: &Catalogue,
-    office: &Office,
+    offices: &[&Office],
     booked: &Services,
     person: &Person,
     answers: &BTreeMap<String, String>,
@@ -49,11 +49,11 @@ pub(crate) fn check(
         let detail = "Use digits, spaces, and + ( ) / - only.";
         return Err(ApiError::new(Kind::PhoneInvalid, detail).at("person.phone"));
     }
-    if phone.is_none() && office.phone_required {
-        let detail = "This office needs a telephone number.";
+    if phone.is_none() && offices.iter().any(|office| office.phone_required) {
+        let detail = "A telephone number is needed there.";
         return Err(ApiError::new(Kind::PhoneInvalid, detail).at("person.phone"));
     }
-    let answers = check_answers(catalogue, office, booked, answers)?;
+    let answers = check_answers(catalogue, offices, booked, answers)?;
     Ok(record::Person {
         name: name.to_owned(),
         email: email.to_owned(),
@@ -64,7 +64,7 @@ pub(crate) fn check(
 
 fn check_answers(
     catalogue: &Catalogue,
-    office: &Office,
+    offices: &[&Office],
     booked: &Services,
     answers: &BTreeMap<String, String>,
 ) -> Result<BTreeMap<String, String>, ApiError> {
@@ -76,12 +76,13 @@ fn check_answers(
                 booked.iter().any(|(booked, _)| booked == number)
             })
     };
-    let questions: Vec<&Question> = office.questions.iter().filter(asked).collect();
+    let all = offices.iter().flat_map(|office| &office.questions);
+    let questions: Vec<&Question> = all.filter(asked).collect();
     if let Some(unknown) = answers
         .keys()
         .find(|id| questions.iter().all(|it| it.id != **id))
     {
-        let detail = "This office does not ask that for these services.";
+        let detail = "That is not asked there for these services.";
         // The id comes from outside: only as much of it goes back as an id can have.
         let id: String = unknown.chars().take(40).collect();
         return Err(ApiError::new(Kind::AnswerInvalid, detail).at(at(&id)));
@@ -91,7 +92,7 @@ fn check_answers(
         let answer = answers.get(&question.id).map_or("", |answer| answer.trim());
         if answer.is_empty() {
             if question.required {
-                let detail = "This office needs an answer.";
+                let detail = "An answer is needed there.";
                 return Err(ApiError::new(Kind::AnswerInvalid, detail).at(at(&question.id)));
             }
             continue;

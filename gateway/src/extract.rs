@@ -51,6 +51,17 @@ impl<S: Send + Sync> FromRequestParts<S> for Segment {
     }
 }
 
+/// The token of `Authorization: Bearer …`, looked for before a body is read.
+pub(crate) struct Bearer(pub(crate) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Bearer {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Bearer, ApiError> {
+        bearer(&parts.headers).map(|token| Bearer(token.to_owned()))
+    }
+}
+
 fn is_json(headers: &HeaderMap) -> bool {
     let media_type = headers
         .get(header::CONTENT_TYPE)
@@ -72,7 +83,7 @@ fn unreadable(rejection: BytesRejection) -> ApiError {
     )
 }
 
-/// The token of `Authorization: Bearer …`.
+/// The token itself.
 pub(crate) fn bearer(headers: &HeaderMap) -> Result<&str, ApiError> {
     let value = headers
         .get(header::AUTHORIZATION)

@@ -46,6 +46,12 @@ impl Language {
         }
     }
 
+    /// The one that addresses name so.
+    pub(crate) fn named(code: &str) -> Option<Language> {
+        let all = [Language::De, Language::DeLeicht, Language::En];
+        all.into_iter().find(|language| language.code() == code)
+    }
+
     /// As addresses name it.
     pub(crate) fn code(self) -> &'static str {
         match self {

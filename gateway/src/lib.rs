@@ -25,6 +25,7 @@ pub mod listener;
 pub mod middleware;
 mod needs;
 pub mod networks;
+mod outbox;
 mod passwords;
 mod post;
 mod problem;

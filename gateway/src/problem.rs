@@ -96,6 +96,16 @@ kinds! {
     TicketUsed            "ticket-used"             CONFLICT               "The ticket has been used"
     NotYourTurn           "not-your-turn"           TOO_EARLY              "The ticket's turn has not come"
     NotDrawn              "not-drawn"               CONFLICT               "There is no draw of this"
+    WishUnknown           "wish-unknown"            NOT_FOUND              "There is no such wish"
+    WishOver              "wish-over"               CONFLICT               "The wish is over"
+    WishPending           "wish-pending"            CONFLICT               "The wish is being decided about"
+    WishExists            "wish-exists"             CONFLICT               "The booking has a wish already"
+    WishesExhausted       "wishes-exhausted"        CONFLICT               "There are as many wishes as one person can have"
+    WishesFull            "wishes-full"             SERVICE_UNAVAILABLE    "No more wishes can be kept"
+    WindowInvalid         "window-invalid"          UNPROCESSABLE_ENTITY   "These days or hours cannot be wished for"
+    NotifyRefused         "notify-refused"          UNPROCESSABLE_ENTITY   "Nobody can be told in this way"
+    OfferUnknown          "offer-unknown"           NOT_FOUND              "There is no such offer"
+    OfferGone             "offer-gone"              CONFLICT               "The offer is over"
     CrossSite             "cross-site"              FORBIDDEN              "The request comes from another site"
     ReleaseUnknown        "release-unknown"         NOT_FOUND              "There is no such release"
     ReleaseTaken          "release-taken"           CONFLICT               "Somebody has a seat of the release"
@@ -167,6 +177,12 @@ impl ApiError {
     pub(crate) fn limited(mut self, standing: Standing, retry_after_s: u32) -> ApiError {
         self.standing = Some(Box::new(standing));
         self.retry_after_s = Some(retry_after_s);
+        self
+    }
+
+    /// The same said of another kind of fault.
+    pub(crate) fn of_kind(mut self, kind: Kind) -> ApiError {
+        self.kind = kind;
         self
     }
 

@@ -12,7 +12,7 @@ use crate::app::AppState;
 use crate::handlers::waiting_page::forms;
 use crate::handlers::{
     availability, bookings, catalogue, documentation, forward_auth, health, holds, metrics,
-    releases, rooms, start_page, waiting_page,
+    releases, rooms, start_page, waiting_page, wish_page, wishes,
 };
 use crate::limits::{self, Action};
 use crate::middleware::{self, Bounds};
@@ -33,6 +33,7 @@ use crate::problem::{ApiError, Kind};
         (name = "Availability", description = "What is bookable"),
         (name = "Holds", description = "A seat for some minutes"),
         (name = "Bookings", description = "A seat for good"),
+        (name = "Wishes", description = "A place in line for what becomes free"),
         (name = "Waiting rooms", description = "A place in line before a release"),
     )
 )]
@@ -46,7 +47,7 @@ impl Modify for Security {
         let bearer = HttpBuilder::new()
             .scheme(HttpAuthScheme::Bearer)
             .description(Some(
-                "A hold's `token`, a booking's `manage_token`, or a room's `ticket`",
+                "A hold's `token`, a booking's or a wish's `manage_token`, or a room's `ticket`",
             ))
             .build();
         components.add_security_scheme("token", SecurityScheme::Http(bearer));
@@ -76,6 +77,10 @@ fn api(app: Option<&AppState>) -> (Router<AppState>, utoipa::openapi::OpenApi) {
         routes!(bookings::show, bookings::cancel),
         routes!(bookings::relocate),
         routes!(bookings::calendar),
+        limited(Action::Book, routes!(wishes::lay)),
+        routes!(wishes::look, wishes::change, wishes::withdraw),
+        limited(Action::Book, routes!(wishes::offers::accept)),
+        routes!(wishes::offers::decline),
         // People who wait
         routes!(rooms::list),
         routes!(rooms::show),
@@ -83,6 +88,7 @@ fn api(app: Option<&AppState>) -> (Router<AppState>, utoipa::openapi::OpenApi) {
         routes!(rooms::tickets::challenge),
         routes!(rooms::tickets::place, rooms::tickets::leave),
         routes!(rooms::passes::exchange),
+        limited(Action::Book, routes!(wishes::tickets::lay)),
         routes!(rooms::events::follow),
         routes!(rooms::proofs::draw),
         routes!(rooms::proofs::receipt),
@@ -130,8 +136,34 @@ pub fn public(app: AppState) -> Router {
         ("/warteraum/{room}/eintreten", post(forms::enter)),
         ("/warteraum/{room}/verlassen", post(forms::leave)),
         (
+            "/warteraum/{room}/wunsch",
+            get(waiting_page::wish::form).post(waiting_page::wish::lay),
+        ),
+        (
             "/warteraum/{room}/weiter/{ticket}",
             get(forms::offer).post(forms::adopt),
+        ),
+        ("/wunsch/{id}/{token}", get(wish_page::show)),
+        (
+            "/wunsch/{id}/{token}/annehmen",
+            get(wish_page::show_offer).post(wish_page::accept),
+        ),
+        (
+            "/wunsch/{id}/{token}/ablehnen",
+            get(wish_page::show_offer).post(wish_page::decline),
+        ),
+        (
+            "/wunsch/{id}/{token}/zuruecknehmen",
+            get(wish_page::ask_to_withdraw).post(wish_page::withdraw),
+        ),
+        ("/termin/{id}/{token}", get(wish_page::booking::show)),
+        (
+            "/termin/{id}/{token}/termin.ics",
+            get(wish_page::booking::calendar),
+        ),
+        (
+            "/termin/{id}/{token}/absagen",
+            post(wish_page::booking::cancel),
         ),
         ("/forward-auth/{room}", any(forward_auth::ask)),
         ("/healthz", get(health::healthz)),

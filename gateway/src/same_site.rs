@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, header};
 use crate::problem::{ApiError, Kind};
 
 /// What browsers say about where a request comes from, except where it is not encrypted.
-const FETCH_SITE: &str = "sec-fetch-site";
+pub(crate) const FETCH_SITE: &str = "sec-fetch-site";
 
 /// # Errors
 /// `cross-site` when a page of somebody else has sent it.
@@ -21,7 +21,7 @@ pub(crate) fn check(headers: &HeaderMap, public_url: Option<&str>) -> Result<(),
     }
     Err(ApiError::new(
         Kind::CrossSite,
-        "Open the waiting room's page and send it from there.",
+        "Open the page and send it from there.",
     ))
 }
 

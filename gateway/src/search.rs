@@ -16,7 +16,7 @@ const ALTERNATIVES_MAX: usize = 5;
 /// Days looked through for them, the asked day included.
 const ALTERNATIVE_DAYS_MAX: usize = 7;
 /// Windows in one request.
-const WINDOWS_MAX: usize = 32;
+pub(crate) const WINDOWS_MAX: usize = 32;
 
 /// Weekdays and hours in which a start may lie.
 pub(crate) type Windows = Vec<(Weekdays, Hours)>;

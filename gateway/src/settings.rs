@@ -5,6 +5,7 @@
 //! `batch_max` of `[ledger]` is `MORGENRUH_LEDGER_BATCH_MAX`. Passwords are not among them: see
 //! `passwords.rs`.
 
+mod agent;
 mod kinds;
 mod limits;
 mod post;
@@ -24,6 +25,7 @@ use morgenruh_production::redis::Durability;
 
 use production::durability_name;
 
+pub use agent::Agent;
 pub use limits::{Limits, Rate};
 pub use post::{Encryption, Mail, Webhooks};
 pub use production::{Postgres, Redis, Store};
@@ -54,12 +56,13 @@ pub const OTHER_VARIABLES: [&str; 7] = [
 /// The file in a city's folder.
 pub const SERVER_FILE: &str = "server.toml";
 
-const SECTIONS: [&str; 11] = [
+const SECTIONS: [&str; 12] = [
     "server",
     "limits",
     "holds",
     "availability",
     "room",
+    "agent",
     "mail",
     "webhooks",
     "ledger",
@@ -76,6 +79,7 @@ pub struct Settings {
     pub holds: Holds,
     pub availability: Availability,
     pub room: Room,
+    pub agent: Agent,
     pub mail: Mail,
     pub webhooks: Webhooks,
     pub ledger: Ledger,
@@ -122,6 +126,7 @@ impl Settings {
             holds,
             availability,
             room,
+            agent,
             mail,
             webhooks,
             ledger,
@@ -136,6 +141,7 @@ impl Settings {
             ("holds", holds.keys()),
             ("availability", availability.keys()),
             ("room", room.keys()),
+            ("agent", agent.keys()),
             ("mail", mail.keys()),
             ("webhooks", webhooks.keys()),
             ("ledger", ledger.keys()),
@@ -223,6 +229,7 @@ fn read(documents: [Option<&Document>; 3], report: &Report) -> Settings {
         holds: finished(&in_section("holds"), Holds::read),
         availability: finished(&in_section("availability"), Availability::read),
         room: finished(&in_section("room"), Room::read),
+        agent: finished(&in_section("agent"), Agent::read),
         mail: finished(&in_section("mail"), |layers| {
             Mail::read(layers, has_public_url)
         }),
@@ -399,6 +406,10 @@ mod tests {
             (
                 "[store]\nbacklog_slow = 1000000\n",
                 "server.toml:2: store.backlog_slow: is not less than backlog_max",
+            ),
+            (
+                "[agent]\nrest_minutes_min = 61\n",
+                "server.toml:2: agent.rest_minutes_min: is more than rest_minutes_max",
             ),
             (
                 "[store]\nretry_ms = 5001\n",

@@ -29,6 +29,7 @@ use crate::keys::place::KeyFileError;
 use crate::keys::{self, Keys};
 use crate::limits;
 use crate::listener::{self, Places};
+use crate::post::{Post, PostError};
 use crate::proof_of_work::Challenges;
 use crate::rooms::Documents;
 use crate::router;
@@ -36,7 +37,7 @@ use crate::service_keys::ServiceKeys;
 use crate::settings::Settings;
 use crate::texts;
 use crate::traffic::Traffic;
-use crate::{beacon, clock, clockwork};
+use crate::{beacon, clock, clockwork, outbox};
 
 /// Connections in the kernel's queue, as far as net.core.somaxconn lets it grow: everybody comes in
 /// the same second.
@@ -59,6 +60,8 @@ enum StartError {
     Configuration(#[from] ConfigurationError),
     #[error("the file of service keys {0}: {1}")]
     ServiceKeys(PathBuf, String),
+    #[error(transparent)]
+    Post(#[from] PostError),
     #[error(transparent)]
     Ledger(#[from] OpenError),
     #[error(transparent)]
@@ -95,6 +98,7 @@ fn run(options: &Options) -> Result<(), StartError> {
     settings.server.listen = options.listen.unwrap_or(settings.server.listen);
     settings.server.admin_listen = options.admin_listen.unwrap_or(settings.server.admin_listen);
     let service_keys = service_keys(&settings)?;
+    let post = Post::new(&settings, &catalogue.city)?;
     let begin = Instant::now();
     let (keeper, stored) = Keeper::open(&options.data, &settings, &catalogue)?;
     let keeper = Arc::new(keeper);
@@ -104,6 +108,8 @@ fn run(options: &Options) -> Result<(), StartError> {
     let stretch_minutes_max = u32::from(settings.holds.stretch_minutes_max);
     let limits = Limits {
         stretch_max: Millis::from_minutes(stretch_minutes_max),
+        answers: settings.agent.answers(),
+        rest: settings.agent.rest(keys.ring().derive("rests")),
         ..Limits::default()
     };
     let demo_at = options.demo_s.map(|seconds| {
@@ -137,6 +143,7 @@ fn run(options: &Options) -> Result<(), StartError> {
         limits: limits::Limits::new(&settings.limits),
         production: keeper.production(),
         service_keys,
+        post,
         rooms: Documents::new(settings.room.listeners_max),
         releases: ReleaseDocuments::default(),
         challenges,
@@ -204,6 +211,10 @@ async fn until_stopped(app: AppState, recovered: &Recovered) -> Result<bool, Sta
             let (app, stopped) = (app.clone(), stopped.clone());
             move || beacon::run(&app, &stopped)
         })?;
+    let outbox = spawn_vital("outbox", {
+        let (app, stopped) = (app.clone(), stopped.clone());
+        move || outbox::run(&app, &stopped)
+    })?;
     let clockwork = spawn_vital("clockwork", {
         let app = app.clone();
         move || clockwork::run(&app, &stopped)
@@ -217,6 +228,8 @@ async fn until_stopped(app: AppState, recovered: &Recovered) -> Result<bool, Sta
     let drained = public.await.unwrap_or(false) && admin.await.unwrap_or(false);
     let _ = clockwork.join();
     let _ = beacons.join();
+    // Whoever is being told is told, and that they were.
+    let _ = outbox.join();
     Ok(drained)
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use morgenruh_engine::rules::catalogue::Office;
 use morgenruh_engine::rules::day::{BookingRefusal, HoldUse};
 use morgenruh_engine::rules::ids::{Digest, HoldToken, ReservationId, Secret};
 use morgenruh_engine::rules::need::Services;
@@ -33,7 +34,7 @@ use crate::texts;
 pub(crate) struct Acknowledged(Response);
 
 impl Acknowledged {
-    fn with(_proof: Receipt, answer: impl IntoResponse) -> Acknowledged {
+    pub(crate) fn with(_proof: Receipt, answer: impl IntoResponse) -> Acknowledged {
         let mut response = answer.into_response();
         let no_store = HeaderValue::from_static("no-store");
         response
@@ -88,7 +89,7 @@ pub(crate) async fn confirm(
     };
     let person = contact::check(
         catalogue,
-        catalogue.office(office),
+        &[catalogue.office(office)],
         &services,
         &body.value.person,
         &body.value.answers,
@@ -243,13 +244,8 @@ fn fits(app: &App, booking: &Booking, token: HoldToken) -> Result<(), ApiError> 
     let Some(services) = app.engine.services_of(token.id) else {
         return Err(unusable(HoldUse::Gone).at("hold"));
     };
-    let sorted = |services: Services| {
-        let mut items: Vec<_> = services.iter().collect();
-        items.sort_unstable();
-        items
-    };
     let refused = |detail| Err(ApiError::new(Kind::MoveRefused, detail).at("hold"));
-    if sorted(services) != sorted(booking.confirmed.services) {
+    if !same_services(services, booking.confirmed.services) {
         return refused("Hold a seat for the same services.");
     }
     let catalogue = app.catalogue();
@@ -259,13 +255,28 @@ fn fits(app: &App, booking: &Booking, token: HoldToken) -> Result<(), ApiError> 
     };
     let (old, new) = (office(booking.confirmed.id), office(token.id));
     if let (Some(old), Some(new)) = (old, new)
-        && old.number != new.number
-        && (new.phone_required && !old.phone_required
-            || new.questions.iter().any(|question| question.required))
+        && asks_more(old, new)
     {
         return refused("That office asks for more; book there and cancel this booking.");
     }
     Ok(())
+}
+
+/// Whether they are the same in any order.
+pub(crate) fn same_services(one: Services, other: Services) -> bool {
+    let sorted = |services: Services| {
+        let mut items: Vec<_> = services.iter().collect();
+        items.sort_unstable();
+        items
+    };
+    sorted(one) == sorted(other)
+}
+
+/// Whether an office asks for more than whoever booked at the other one had to answer.
+pub(crate) fn asks_more(old: &Office, new: &Office) -> bool {
+    old.number != new.number
+        && (new.phone_required && !old.phone_required
+            || new.questions.iter().any(|question| question.required))
 }
 
 /// The booking as a calendar entry.
@@ -299,7 +310,7 @@ pub(crate) async fn calendar(
     Ok((headers, text).into_response())
 }
 
-fn unknown() -> ApiError {
+pub(crate) fn unknown() -> ApiError {
     ApiError::new(
         Kind::BookingUnknown,
         "The id and the token do not belong to a booking.",
@@ -335,7 +346,7 @@ pub(crate) async fn settled<T: Send + 'static>(
     }
 }
 
-fn ledger_away(detail: &'static str) -> ApiError {
+pub(crate) fn ledger_away(detail: &'static str) -> ApiError {
     ApiError::new(Kind::LedgerUnavailable, detail)
 }
 
@@ -350,7 +361,7 @@ fn acknowledge_change(
     ))
 }
 
-fn not_changed(error: ChangeError) -> ApiError {
+pub(crate) fn not_changed(error: ChangeError) -> ApiError {
     match error {
         ChangeError::Hold(reason) => unusable(reason).at("hold"),
         ChangeError::LedgerAway => ledger_away("Your booking stands; try again in a moment."),
@@ -372,7 +383,7 @@ fn not_changed(error: ChangeError) -> ApiError {
     }
 }
 
-fn to_wire(app: &App, booking: &Booking) -> morgenruh_wire::Booking {
+pub(crate) fn to_wire(app: &App, booking: &Booking) -> morgenruh_wire::Booking {
     let catalogue = app.catalogue();
     let zone = &catalogue.city.zone;
     let confirmed = &booking.confirmed;

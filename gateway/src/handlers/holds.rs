@@ -195,7 +195,7 @@ fn to_wire(app: &App, view: &HoldView) -> Hold {
     }
 }
 
-fn secret() -> Result<Secret, ApiError> {
+pub(crate) fn secret() -> Result<Secret, ApiError> {
     let mut secret = [0; 16];
     getrandom::fill(&mut secret).map_err(|error| {
         tracing::error!(%error, "the system gives no random numbers");

@@ -6,6 +6,7 @@
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
+use morgenruh_engine::rules::wish::agent::Agent;
 use morgenruh_engine::shell::backlog::Backlog;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -26,6 +27,7 @@ pub(crate) async fn metrics(State(app): State<AppState>) -> Response {
     limits(&mut registry, &app);
     ledger(&mut registry, &app);
     rooms(&mut registry, &app);
+    wishes(&mut registry, &app);
     if let Some(production) = &app.production {
         store(&mut registry, production.backlog());
     }
@@ -117,6 +119,46 @@ fn rooms(registry: &mut Registry, app: &App) {
     registry.register("room_booked", "Tickets that became bookings", booked);
     registry.register("room_missed", "Called places that nobody came for", missed);
     registry.register("room_seats_free", "Free seats of the shortest visit", seats);
+}
+
+fn wishes(registry: &mut Registry, app: &App) {
+    let look = |agent: &Agent| (agent.tally(), agent.outcomes());
+    let (tally, outcomes) = app.engine.look_at_wishes(look);
+    let ended = Family::<[(&str, &str); 1], Counter>::default();
+    for (outcome, count) in [
+        ("accepted", outcomes.accepted),
+        ("declined", outcomes.declined),
+        ("lapsed", outcomes.lapsed),
+        ("direct", outcomes.direct),
+    ] {
+        ended.get_or_create(&[("outcome", outcome)]).inc_by(count);
+    }
+    for (name, help, value) in [
+        ("wishes_open", "Wishes that are not over", tally.open),
+        (
+            "offers_open",
+            "Seats that are held for a wish until it is answered",
+            tally.offers,
+        ),
+        (
+            "notices_waiting",
+            "Wishes of which somebody is still to be told something",
+            tally.untold,
+        ),
+    ] {
+        gauge(registry, name, help, value as u64);
+    }
+    let help = "Offers that have ended, and seats that were booked for a wish without asking";
+    registry.register("offers", help, ended);
+    let oldest = tally
+        .untold_since
+        .map_or(0, |since| (clock::now() - since).0);
+    registry.register_with_unit(
+        "notices_oldest_age",
+        "Age of the oldest notice that is still to be handed over",
+        Unit::Seconds,
+        ConstGauge::new(oldest.max(0) as f64 / 1_000.0),
+    );
 }
 
 fn ledger(registry: &mut Registry, app: &App) {

@@ -12,3 +12,5 @@ pub(crate) mod releases;
 pub(crate) mod rooms;
 pub(crate) mod start_page;
 pub(crate) mod waiting_page;
+pub(crate) mod wish_page;
+pub(crate) mod wishes;

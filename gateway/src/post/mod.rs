@@ -8,10 +8,6 @@
 //! Everything here blocks and belongs on a thread of its own. What is still to be sent, and what
 //! was, is remembered by whoever calls: a notice that is sent twice has the same id both times.
 
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "whoever remembers notices asks for it")
-)]
 pub(crate) mod backoff;
 mod destination;
 mod letter;

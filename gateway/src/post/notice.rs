@@ -28,10 +28,6 @@ pub(crate) struct Notice {
 }
 
 /// What has happened.
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "so far only a trial is made outside of tests")
-)]
 pub(crate) enum NoticeKind {
     /// The wish is kept.
     Laid {
@@ -54,7 +50,7 @@ pub(crate) enum NoticeKind {
         visit: Visit,
         /// As `invitation` makes it: the method and the text.
         calendar: (&'static str, String),
-        /// Where the booking is looked at, moved and cancelled; a path of ours.
+        /// Where the booking is looked at and cancelled; a path of ours.
         manage: String,
         /// It has come in the place of a later one.
         brought_forward: bool,

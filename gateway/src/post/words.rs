@@ -193,11 +193,15 @@ impl Pen<'_> {
         words.facts = self.visit(visit);
         let number = self.say("Terminnummer", "Termin-Nummer", "Appointment number");
         words.facts.push((number, one_line(code)));
-        let name = self.say(
-            "Termin ansehen, verschieben oder absagen",
-            "Termin ansehen, ändern oder absagen",
-            "See, move or cancel the appointment",
-        );
+        let name = if brought_forward {
+            self.say("Termin ansehen", "Termin ansehen", "See the appointment")
+        } else {
+            self.say(
+                "Termin ansehen oder absagen",
+                "Termin ansehen oder absagen",
+                "See or cancel the appointment",
+            )
+        };
         words.links.push((name, self.links.whole(manage)));
         words.remark = Some(self.say(
             "Die angehängte Datei trägt den Termin in Ihren Kalender ein.",

@@ -93,6 +93,11 @@ impl Home {
         if self.town.has_no_limits() {
             launcher.env("MORGENRUH_LIMITS_EXEMPT", "127.0.0.0/8");
         }
+        // What is given back is free at once, unless it is about that.
+        if !self.town.has_wishes() {
+            launcher.env("MORGENRUH_AGENT_REST_MINUTES_MIN", "0");
+            launcher.env("MORGENRUH_AGENT_REST_MINUTES_MAX", "0");
+        }
         launcher
     }
 

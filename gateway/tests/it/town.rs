@@ -307,6 +307,12 @@ impl Town {
         !server.is_some_and(|text| text.contains("[limits]"))
     }
 
+    /// Whether it says itself how wishes are served.
+    pub(crate) fn has_wishes(&self) -> bool {
+        let server = self.files.get("server.toml");
+        server.is_some_and(|text| text.contains("[agent]"))
+    }
+
     /// As the program reads it.
     pub(crate) fn catalogue(&self) -> Catalogue {
         load(&self.files).expect("the town is one")

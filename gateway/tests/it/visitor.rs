@@ -100,7 +100,10 @@ impl Visitor {
 
     pub(crate) fn token(&self, purpose: &str) -> Option<&str> {
         let name = format!("mr-{purpose}-{}", self.room);
-        self.cookies.get(&name).map(String::as_str)
+        // As it is called where citizens come by https.
+        let names = [format!("__Host-{name}"), name];
+        let mut found = names.iter().filter_map(|name| self.cookies.get(name));
+        found.next().map(String::as_str)
     }
 
     #[track_caller]

@@ -4,6 +4,7 @@
 //! not know. Times are RFC 3339 with the office's offset, dates are `YYYY-MM-DD`.
 
 mod releases;
+mod wishes;
 
 use std::collections::BTreeMap;
 
@@ -11,6 +12,10 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use releases::{ReleaseDocument, ReleaseMoment};
+pub use wishes::{
+    InsteadOf, Notify, Outlook, Wider, Wish, WishBooking, WishChange, WishOffer, WishPlace,
+    WishRequest, WishWindow,
+};
 
 /// A text for people, in every language the catalogue carries.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq, ToSchema)]

@@ -107,6 +107,9 @@ impl Program {
         }
         // All its people live at one address.
         command.env("MORGENRUH_LIMITS_EXEMPT", "127.0.0.0/8");
+        // What is cancelled is free for the next visitor at once.
+        command.env("MORGENRUH_AGENT_REST_MINUTES_MIN", "0");
+        command.env("MORGENRUH_AGENT_REST_MINUTES_MAX", "0");
         let environment = self.environment.iter();
         command.envs(environment.map(|(key, value)| (key, value)));
         command

@@ -289,7 +289,10 @@ impl Day {
         for counter in 0..COUNTERS_MAX {
             let mut run = 0;
             for unit in open.clone() {
-                let free = guarded[unit].and(self.free(Channel::Public, unit));
+                // Before the release nobody may book it, and it is there all the same.
+                let free = guarded[unit]
+                    .and(self.vacant[unit])
+                    .without(self.resting(unit));
                 let free = free.contains(counter);
                 run = if free { run + 1 } else { 0 };
                 if run == length {

@@ -88,6 +88,12 @@ impl Day {
         }
     }
 
+    /// What of a unit is the public's and for wishes alone now.
+    pub(super) fn resting(&self, unit: usize) -> CounterSet {
+        // Whatever the wishes have of the public's cells came here through a rest.
+        self.bookable[Channel::Agent as usize][unit].and(planned(&self.plan.public, unit))
+    }
+
     /// By unit, the counters that are free for wishes: their own, and those of the public that no
     /// waiting room has a claim on, or only this one.
     pub fn free_for_wishes(&mut self, now: UnixMillis, room: Option<RoomId>) -> Vec<CounterSet> {

@@ -10,6 +10,7 @@ use super::change;
 use super::fact::{Contact, Offer, WishEnding, WishFact};
 use super::index::{Entry, Found, Gap, Index};
 use super::pace::Pace;
+use super::tally::{Outcomes, Tally};
 use super::{Place, Wish, WishId};
 use crate::rules::catalogue::{Catalogue, OfficeIndex, ServiceIndex};
 use crate::rules::cells::CounterSet;
@@ -195,6 +196,7 @@ pub struct Agent {
     /// That have lost too many offers, or whose reason is gone.
     ending: BTreeMap<WishId, WishEnding>,
     pace: Pace,
+    outcomes: Outcomes,
 }
 
 impl Agent {
@@ -215,11 +217,31 @@ impl Agent {
             untold: BTreeSet::new(),
             ending: BTreeMap::new(),
             pace: Pace::default(),
+            outcomes: Outcomes::default(),
         }
     }
 
     pub fn terms(&self) -> &AnswerTerms {
         &self.terms
+    }
+
+    pub fn outcomes(&self) -> Outcomes {
+        self.outcomes
+    }
+
+    /// What was read back from the ledger has happened before this start.
+    pub fn forget_outcomes(&mut self) {
+        self.outcomes = Outcomes::default();
+    }
+
+    pub fn tally(&self) -> Tally {
+        let since = |id: &WishId| Some(self.wishes.get(id)?.notices.first()?.at);
+        Tally {
+            open: self.wishes.len() - self.ended.len(),
+            offers: self.deadlines.len(),
+            untold: self.untold.len(),
+            untold_since: self.untold.iter().filter_map(since).min(),
+        }
     }
 
     pub fn pace(&self) -> &Pace {
@@ -555,6 +577,11 @@ impl Agent {
         };
         known.lost = known.lost.saturating_add(1);
         if lapsed {
+            self.outcomes.lapsed += 1;
+        } else {
+            self.outcomes.declined += 1;
+        }
+        if lapsed {
             // Whoever does not answer lets those go first who do.
             known.place = Place::at(at);
         }
@@ -574,6 +601,11 @@ impl Agent {
             return;
         };
         let asked = matches!(known.standing, Standing::Offered(_));
+        if asked {
+            self.outcomes.accepted += 1;
+        } else {
+            self.outcomes.direct += 1;
+        }
         let others: BTreeSet<WishId> = self.of_same_person(known).flatten().copied().collect();
         if !asked && let Some(known) = self.wishes.get_mut(&id) {
             known.offers = known.offers.saturating_add(1);

@@ -18,6 +18,7 @@ pub mod change;
 pub mod fact;
 pub mod index;
 pub mod pace;
+pub mod tally;
 pub mod windows;
 
 use std::fmt;

@@ -186,7 +186,7 @@ impl Engine {
     }
 
     /// The booking with this id, wherever it has moved.
-    fn find(
+    pub(super) fn find(
         &self,
         id: ReservationId,
         manage: Digest,

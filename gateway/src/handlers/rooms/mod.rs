@@ -79,7 +79,7 @@ pub(crate) fn room(app: &App, name: &str) -> Result<Arc<RoomShard>, ApiError> {
 }
 
 /// The room with this name and the ticket that a request shows, which must be one of it.
-fn with_ticket(
+pub(crate) fn with_ticket(
     app: &App,
     name: &str,
     headers: &HeaderMap,

@@ -6,6 +6,7 @@ pub(crate) mod forms;
 mod note;
 mod qr;
 mod view;
+pub(crate) mod wish;
 
 use std::sync::Arc;
 
@@ -186,9 +187,9 @@ fn no_room(query: &str) -> Result<Response, ApiError> {
     Ok((StatusCode::NOT_FOUND, headers, html(&page)?).into_response())
 }
 
-fn html(page: &impl Template) -> Result<Html<String>, ApiError> {
+pub(crate) fn html(page: &impl Template) -> Result<Html<String>, ApiError> {
     page.render().map(Html).map_err(|error| {
-        tracing::error!(%error, "a page of the waiting rooms cannot be rendered");
+        tracing::error!(%error, "a page cannot be rendered");
         ApiError::new(Kind::Internal, "Try again later.")
     })
 }

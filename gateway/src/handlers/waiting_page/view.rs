@@ -3,13 +3,14 @@
 use askama::Template;
 use axum::http::{HeaderMap, header};
 use jiff::tz::TimeZone;
-use morgenruh_engine::rules::catalogue::Catalogue;
+use morgenruh_engine::rules::catalogue::{Catalogue, RoomPolicy};
 use morgenruh_engine::rules::room::state::Phase;
 use morgenruh_engine::rules::time::UnixMillis;
 use morgenruh_wire as wire;
 
 use super::Visit;
 use super::qr::{self, Code};
+use super::wish;
 use crate::app::App;
 use crate::handlers::rooms::tickets::place_of;
 use crate::language::Language;
@@ -54,6 +55,10 @@ pub(super) enum State {
     UsedUp,
     SoldOut,
     Closed,
+    /// It has become a wish, which is looked at there.
+    Wished {
+        link: String,
+    },
 }
 
 impl State {
@@ -93,8 +98,11 @@ impl State {
     }
 
     pub(super) fn is_final(&self) -> bool {
-        use State::{Booked, Closed, Left, SoldOut, UsedUp};
-        matches!(self, Booked | Left | UsedUp | SoldOut | Closed)
+        use State::{Booked, Closed, Left, SoldOut, UsedUp, Wished};
+        matches!(
+            self,
+            Booked | Left | UsedUp | SoldOut | Closed | Wished { .. }
+        )
     }
 
     fn heading(&self, language: Language) -> &'static str {
@@ -152,6 +160,11 @@ impl State {
                 "Der Warte-Raum ist zu",
                 "The waiting room is closed",
             ),
+            State::Wished { .. } => (
+                "Ihr Terminwunsch ist vorgemerkt",
+                "Wir haben Ihren Termin-Wunsch",
+                "We have your wish for an appointment",
+            ),
         };
         match language {
             Language::De => de,
@@ -207,6 +220,10 @@ pub(super) struct Page {
     /// Time until the opening or the draw, as HTML.
     left: String,
     ticket: Option<TicketShown>,
+    /// Whether the ticket is better turned into a wish.
+    may_wish: bool,
+    /// Whether the draw gives the seats to wishes, so that a ticket alone brings nothing.
+    is_lottery: bool,
     target: Option<Target>,
     offices: Vec<String>,
     offices_more: usize,
@@ -227,14 +244,26 @@ pub(super) fn page(
     let (language, now) = (visit.language, visit.now);
     let city = app.catalogue();
     let zone = &city.city.zone;
-    let (phase, opens_at, release_at) = visit.room.decide(|room| {
+    let (phase, opens_at, release_at, is_lottery) = visit.room.decide(|room| {
         let plan = room.plan();
-        (room.phase(now), plan.opens_at, plan.release_at)
+        let is_lottery = plan.terms.policy == RoomPolicy::Lottery;
+        (room.phase(now), plan.opens_at, plan.release_at, is_lottery)
     });
     let document = &visit.document.room;
     let seq = visit.ticket.as_ref().map(|(ticket, _)| ticket.id.seq);
     let place = seq.map(|seq| place_of(app, &visit.room, now, seq));
-    let state = state(visit, phase, place.as_ref(), |at| language.time(zone, at));
+    let state = match wish::link(app, visit) {
+        Some(link) => State::Wished { link },
+        None => state(visit, phase, place.as_ref(), |at| language.time(zone, at)),
+    };
+    let chance = place
+        .as_ref()
+        .map_or_else(String::new, |place| place.chance.clone());
+    let little_is_left = match &state {
+        state if is_lottery && state.is_waiting() => true,
+        State::InLine { .. } => ["unlikely", "gone"].contains(&chance.as_str()),
+        state => matches!(state, State::SoldOut | State::Closed | State::UsedUp),
+    };
     let all: Vec<&str> = document
         .offices
         .iter()
@@ -265,9 +294,7 @@ pub(super) fn page(
         notice,
         paused: phase == Phase::Paused && !state.is_final(),
         band: band(phase, place.as_ref()),
-        chance: place
-            .as_ref()
-            .map_or_else(String::new, |place| place.chance.clone()),
+        chance,
         poll_ms,
         refresh_s: poll_ms.div_ceil(1_000).max(REFRESH_S_MIN),
         auto: visit.auto,
@@ -295,6 +322,8 @@ pub(super) fn page(
                     link,
                 }
             }),
+        is_lottery: is_lottery && state.is_waiting(),
+        may_wish: little_is_left && wish::is_possible(app, visit),
         target: visit.target.clone(),
         offices: all[..shown].iter().map(|name| (*name).to_owned()).collect(),
         offices_more: all.len() - shown,

@@ -137,6 +137,10 @@ impl Line {
 impl Chunk {
     fn ahead(&self, rank: Rank, windows: Windows) -> usize {
         let rows = self.rows.partition_point(|row| row.rank() < rank);
+        if windows == Windows::ALWAYS {
+            // There is no wish for no hour.
+            return rows;
+        }
         let mut marks = vec![0_u64; rows.div_ceil(WORD)];
         let hours = windows.week_hours().map(Column::hour);
         for column in hours.chain([Column::ANYTIME]) {

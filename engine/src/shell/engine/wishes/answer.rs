@@ -190,6 +190,20 @@ impl Engine {
         });
     }
 
+    /// The booking that has come of a wish, on the seat that it has now; None when it is cancelled.
+    pub fn booking_of_wish(&self, id: WishId) -> Option<Booking> {
+        let booking = self.look_at_wishes(|agent| match agent.known(id)?.standing {
+            Standing::Booked { booking, .. } => Some(booking),
+            _ => None,
+        })?;
+        let (_, contract) = self.contract(booking)?;
+        let (confirmed, _) = self.find(booking, contract.manage).ok()?;
+        Some(Booking {
+            confirmed,
+            cancelled: false,
+        })
+    }
+
     /// When a booking starts, if it is one that can still be moved.
     pub(super) fn booking_start(&self, origin: ReservationId) -> Option<UnixMillis> {
         let (id, _) = self.contract(origin)?;

@@ -172,8 +172,13 @@ impl Engine {
             days: None,
         };
         let mut turns_a_day = 0.0;
+        // It is not ahead of itself when it is asked about another place than its own.
+        let own = agent.known(id);
+        let own = own.filter(|it| it.standing == Standing::Waiting && it.place < place);
         for office in &wish.offices {
             let ahead = agent.ahead(*office, place, id, wish);
+            let is_one = own.is_some_and(|own| own.wish.offices.contains(office));
+            let ahead = ahead.saturating_sub(usize::from(is_one));
             let seats = agent.pace().seats_a_day(*office, now);
             outlook.ahead = outlook.ahead.min(ahead);
             outlook.seats_a_day += seats;
@@ -209,6 +214,7 @@ impl Engine {
         for record in &stored.wish_facts {
             agent.apply(&self.catalogue, record.at, record.wish, &record.fact);
         }
+        agent.forget_outcomes();
         let mut instead = Vec::new();
         let mut offers = Vec::new();
         for (_, known) in agent.each() {

@@ -165,6 +165,24 @@ impl Engine {
         }
     }
 
+    /// Until when an offer can be answered if it is told now, so that the letter can say so.
+    pub fn deadline_if_told(&self, now: UnixMillis, open: Offer, notice: Notice) -> UnixMillis {
+        let deadline = UnixMillis(open.deadline);
+        let late = now - notice.at;
+        match notice.what {
+            What::Offered(made) if late > TOLD_LATE => {
+                deadline.max(self.longest(made, UnixMillis(made.deadline) + late))
+            }
+            _ => deadline,
+        }
+    }
+
+    /// How far a deadline can be moved, as far as the terms and the seat allow.
+    fn longest(&self, offer: Offer, deadline: UnixMillis) -> UnixMillis {
+        let most = UnixMillis(offer.deadline) + self.limits.answers.stretch_max;
+        deadline.min(most).min(UnixMillis(offer.start))
+    }
+
     /// Gives an offer more time than it had when it was made, as far as the terms and the seat
     /// allow. Returns whether it can still be answered.
     pub(super) fn prolong(
@@ -174,8 +192,7 @@ impl Engine {
         offer: Offer,
         deadline: UnixMillis,
     ) -> bool {
-        let most = UnixMillis(offer.deadline) + self.limits.answers.stretch_max;
-        let deadline = deadline.min(most).min(UnixMillis(offer.start));
+        let deadline = self.longest(offer, deadline);
         let shard = self.existing(offer.seat).map(|(shard, _)| shard);
         let stretched = shard.and_then(|it| it.decide(|day| day.stretch(offer.seat, deadline)));
         let Some(deadline) = stretched else {

@@ -1,0 +1,286 @@
+//! A ticket for which nothing is left becomes a wish with one form, and keeps its place.
+
+use std::collections::BTreeMap;
+
+use askama::Template;
+use axum::body::Bytes;
+use axum::extract::{FromRequest, RawQuery, Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use morgenruh_engine::rules::catalogue::{Office, ServiceIndex};
+use morgenruh_engine::rules::wish::fact::Notify;
+use morgenruh_wire as wire;
+
+use super::{Visit, html, no_room};
+use crate::app::{App, AppState};
+use crate::client_address::ClientAddress;
+use crate::extract::Segment;
+use crate::handlers::wish_page::links;
+use crate::handlers::wishes::tickets::usable;
+use crate::handlers::wishes::{lay_with_ticket, read, unknown};
+use crate::language::Language;
+use crate::limits::Action;
+use crate::needs;
+use crate::problem::{ApiError, Kind};
+use crate::same_site;
+use crate::service_keys::Caller;
+
+/// What is wrong with what was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fault {
+    Service,
+    Name,
+    Email,
+    Phone,
+    /// There are as many wishes as one person can have.
+    TooMany,
+    Later,
+}
+
+impl Fault {
+    fn of(error: &ApiError) -> Fault {
+        match error.kind() {
+            Kind::NameInvalid => Fault::Name,
+            Kind::EmailInvalid => Fault::Email,
+            Kind::PhoneInvalid => Fault::Phone,
+            Kind::WishesExhausted => Fault::TooMany,
+            Kind::UnknownService
+            | Kind::ServiceNotOffered
+            | Kind::ServicesInvalid
+            | Kind::QuantityOutOfRange
+            | Kind::InvalidRequest
+            | Kind::AnswerInvalid
+            | Kind::VisitTooLong => Fault::Service,
+            _ => Fault::Later,
+        }
+    }
+}
+
+/// What somebody has written into the form.
+#[derive(Default)]
+struct Written {
+    service: String,
+    name: String,
+    email: String,
+    phone: String,
+    auto_accept: bool,
+}
+
+struct Choice {
+    id: String,
+    name: String,
+    chosen: bool,
+}
+
+#[derive(Template)]
+#[template(path = "room_wish.html")]
+struct Page {
+    language: Language,
+    path: String,
+    room_path: String,
+    query: String,
+    name: String,
+    services: Vec<Choice>,
+    phone_required: bool,
+    fault: Option<Fault>,
+    written: Written,
+}
+
+impl Page {
+    fn of(app: &App, visit: &Visit, fault: Option<Fault>, written: Written) -> Page {
+        let language = visit.language;
+        let catalogue = app.catalogue();
+        let offices = offices(app, visit);
+        let offered = (0..).map(ServiceIndex).zip(&catalogue.services);
+        let offered = offered.filter(|(index, _)| offices.iter().any(|it| serves(it, *index)));
+        let document = &visit.document.room;
+        Page {
+            language,
+            path: format!("{}/wunsch", visit.path()),
+            room_path: visit.path(),
+            query: visit.query(),
+            name: language
+                .choose(&document.name.de, &document.name.en)
+                .to_owned(),
+            services: offered
+                .map(|(_, service)| Choice {
+                    id: service.id.clone(),
+                    name: language
+                        .choose(&service.name.de, &service.name.en)
+                        .to_owned(),
+                    chosen: service.id == written.service,
+                })
+                .collect(),
+            phone_required: offices.iter().any(|office| office.phone_required),
+            fault,
+            written,
+        }
+    }
+}
+
+/// Whether a ticket here can become a wish by the form: there is a place, and a way to write.
+pub(super) fn is_possible(app: &App, visit: &Visit) -> bool {
+    let usable = |id| usable(&visit.room, visit.now, id).is_ok();
+    let ticket = visit.ticket.as_ref();
+    app.post.check(&Notify::Email).is_ok() && ticket.is_some_and(|(ticket, _)| usable(ticket.id))
+}
+
+/// The page of the wish that this ticket has become.
+pub(super) fn link(app: &App, visit: &Visit) -> Option<String> {
+    let (ticket, _) = visit.ticket.as_ref()?;
+    app.engine.look_at_wishes(|agent| {
+        let id = agent.of_ticket(ticket.id)?;
+        let secret = agent.known(id)?.contact.secret;
+        Some(links::wish(id, secret, visit.language, ""))
+    })
+}
+
+/// The offices of the room.
+fn offices<'a>(app: &'a App, visit: &Visit) -> Vec<&'a Office> {
+    let catalogue = app.catalogue();
+    let ids = visit.document.room.offices.iter();
+    let office = |id: &String| Some(catalogue.office(catalogue.office_by_id(id)?));
+    ids.filter_map(office).collect()
+}
+
+/// Whether an office serves this and asks nothing that this form does not.
+fn serves(office: &Office, service: ServiceIndex) -> bool {
+    let asks = office.questions.iter().any(|question| {
+        let is_meant = question.services.is_empty() || question.services.contains(&service);
+        question.required && is_meant
+    });
+    office.offer(service).is_some() && !asks
+}
+
+/// `GET /warteraum/{room}/wunsch`
+pub(crate) async fn form(
+    State(app): State<AppState>,
+    Segment(name): Segment,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let query = query.unwrap_or_default();
+    let Some(visit) = Visit::of(&app, &name, &query, &headers) else {
+        return no_room(&query);
+    };
+    if !is_possible(&app, &visit) || link(&app, &visit).is_some() {
+        return Ok(to(&format!("{}{}", visit.path(), visit.query())));
+    }
+    shown(
+        StatusCode::OK,
+        &Page::of(&app, &visit, None, Written::default()),
+    )
+}
+
+/// `POST /warteraum/{room}/wunsch`
+pub(crate) async fn lay(
+    State(app): State<AppState>,
+    Segment(name): Segment,
+    RawQuery(query): RawQuery,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let query = query.unwrap_or_default();
+    let headers = request.headers().clone();
+    same_site::check(&headers, app.settings.server.public_url.as_deref())?;
+    let Some(visit) = Visit::of(&app, &name, &query, &headers) else {
+        return no_room(&query);
+    };
+    if let Some(link) = link(&app, &visit) {
+        return Ok(to(&link));
+    }
+    let ticket = visit.ticket.as_ref().map(|(ticket, _)| ticket.id);
+    let Some(ticket) = ticket.filter(|_| is_possible(&app, &visit)) else {
+        return Ok(to(&format!("{}{}", visit.path(), visit.query())));
+    };
+    let client = ClientAddress::of_request(&request, &app.settings.server.trusted_proxies);
+    let limited = app.limits.check(Action::Book, client);
+    let body = Bytes::from_request(request, &()).await;
+    let body = body.map_err(|_| ApiError::new(Kind::BodyTooLarge, "Send the page's own form."))?;
+    let written = written(&body);
+    let laid = match limited {
+        Err(refused) => Err(refused.into()),
+        Ok(_) => match read::wish(
+            &app,
+            visit.now,
+            Caller::PUBLIC,
+            &wished(&app, &visit, &written),
+        ) {
+            Ok((wish, contact)) => lay_with_ticket(&app, visit.now, ticket, wish, contact).await,
+            Err(error) => Err(error),
+        },
+    };
+    match laid {
+        Ok(_) => Ok(to(&link(&app, &visit).ok_or_else(unknown)?)),
+        Err(error) => {
+            let fault = Fault::of(&error);
+            let error = error.into_response();
+            let page = Page::of(&app, &visit, Some(fault), written);
+            shown(error.status(), &page)
+        }
+    }
+}
+
+fn written(body: &[u8]) -> Written {
+    let mut written = Written::default();
+    for (name, value) in form_urlencoded::parse(body) {
+        let value = value.into_owned();
+        match &*name {
+            "service" => written.service = value,
+            "name" => written.name = value,
+            "email" => written.email = value,
+            "phone" => written.phone = value,
+            "auto_accept" => written.auto_accept = true,
+            _ => {}
+        }
+    }
+    written
+}
+
+/// The wish of the form: at the offices of the room, at any time.
+fn wished(app: &App, visit: &Visit, written: &Written) -> wire::WishRequest {
+    let catalogue = app.catalogue();
+    let service = vec![wire::ServiceQuantity {
+        id: written.service.clone(),
+        quantity: 1,
+    }];
+    let asked = needs::services(catalogue, &service).ok();
+    let service_index = asked.and_then(|asked| asked.first().map(|(index, _)| *index));
+    let offices = offices(app, visit).into_iter();
+    let offices = offices.filter(|it| service_index.is_some_and(|index| serves(it, index)));
+    let phone = Some(written.phone.clone()).filter(|phone| !phone.trim().is_empty());
+    wire::WishRequest {
+        services: service,
+        offices: Some(offices.map(|it| it.id.clone()).collect()),
+        windows: None,
+        earliest: None,
+        latest: None,
+        notice_minutes: None,
+        auto_accept: written.auto_accept,
+        instead_of: None,
+        person: wire::Person {
+            name: written.name.clone(),
+            email: written.email.clone(),
+            phone,
+        },
+        answers: BTreeMap::new(),
+        language: Some(visit.language.code().to_owned()),
+        notify: Some(wire::Notify::Email),
+    }
+}
+
+fn shown(status: StatusCode, page: &Page) -> Result<Response, ApiError> {
+    let mut response = (status, html(page)?).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // Where nothing is encrypted, only the origin tells our forms from those of others.
+    let own = HeaderValue::from_static("same-origin");
+    headers.insert(header::REFERRER_POLICY, own);
+    Ok(response)
+}
+
+fn to(address: &str) -> Response {
+    let to = HeaderValue::try_from(address).expect("ids and tokens are letters, digits, - and _");
+    let no_store = HeaderValue::from_static("no-store");
+    let headers = [(header::LOCATION, to), (header::CACHE_CONTROL, no_store)];
+    (StatusCode::SEE_OTHER, headers).into_response()
+}

@@ -1,0 +1,349 @@
+//! What the page of a wish shows, and in which words.
+
+use askama::Template;
+use morgenruh_engine::rules::time::UnixMillis;
+use morgenruh_engine::rules::wish::agent::{Known, Standing};
+use morgenruh_engine::rules::wish::fact::{Notify, Offer, WishEnding};
+use morgenruh_engine::rules::wish::{Wish, WishId};
+use morgenruh_wire as wire;
+
+use super::links;
+use crate::app::App;
+use crate::handlers::wishes;
+use crate::language::Language;
+use crate::outbox::{services, visit_at};
+use crate::post::notice::Visit;
+
+/// Names of offices that are told; of others only their number is.
+const OFFICES_NAMED_MAX: usize = 6;
+
+/// Names and values.
+pub(super) type Facts = Vec<(&'static str, String)>;
+
+/// Where a wish is in its life, as its page tells it.
+pub(super) enum State {
+    /// There is none with this address, or none any more.
+    Unknown,
+    Waiting {
+        outlook: wire::Outlook,
+        auto_accept: bool,
+    },
+    Pending,
+    Offered {
+        offer: String,
+        deadline: String,
+    },
+    Booked {
+        /// Where the booking is looked at; None for one that was brought forward.
+        link: Option<String>,
+    },
+    Ended(WishEnding),
+}
+
+impl State {
+    fn of(app: &App, now: UnixMillis, id: WishId, known: &Known, language: Language) -> State {
+        let zone = &app.catalogue().city.zone;
+        match known.standing {
+            Standing::Undrawn | Standing::Waiting => State::Waiting {
+                outlook: wishes::outlook(app, now, id, known.place, &known.wish),
+                auto_accept: known.wish.auto_accept,
+            },
+            Standing::Deciding => State::Pending,
+            Standing::Offered(offer) => State::Offered {
+                offer: offer.seat.to_string(),
+                deadline: language.moment(zone, UnixMillis(offer.deadline)),
+            },
+            Standing::Booked { booking, .. } => State::Booked {
+                link: known.wish.instead_of.is_none().then(|| {
+                    let manage = known.manage_secret();
+                    links::booking(booking, manage, language, "")
+                }),
+            },
+            Standing::Ended(how) => State::Ended(how),
+        }
+    }
+
+    /// Whether there is a wish that can be taken back.
+    fn goes_on(&self) -> bool {
+        matches!(
+            self,
+            State::Waiting { .. } | State::Pending | State::Offered { .. }
+        )
+    }
+
+    fn heading(&self, language: Language) -> &'static str {
+        let (de, leicht, en) = match self {
+            State::Unknown => (
+                "Diesen Wunsch kennen wir nicht",
+                "Diesen Wunsch kennen wir nicht",
+                "We do not know this wish",
+            ),
+            State::Waiting { .. } => (
+                "Ihr Terminwunsch ist vorgemerkt",
+                "Wir haben Ihren Termin-Wunsch",
+                "We have your wish for an appointment",
+            ),
+            State::Pending => (
+                "Einen Moment bitte",
+                "Einen Moment bitte",
+                "One moment please",
+            ),
+            State::Offered { .. } => (
+                "Ein Termin ist für Sie frei",
+                "Ein Termin ist frei für Sie",
+                "An appointment is free for you",
+            ),
+            State::Booked { .. } => (
+                "Ihr Termin ist gebucht",
+                "Sie haben einen Termin",
+                "Your appointment is booked",
+            ),
+            State::Ended(_) => (
+                "Ihr Terminwunsch ist beendet",
+                "Ihr Termin-Wunsch ist zu Ende",
+                "Your wish for an appointment has ended",
+            ),
+        };
+        say(language, de, leicht, en)
+    }
+}
+
+/// Why something was not done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Notice {
+    Later,
+    /// The offer that was answered is over.
+    Gone,
+    /// The booking cannot be brought forward any more.
+    Stays,
+}
+
+#[derive(Template)]
+#[template(path = "wish.html")]
+pub(super) struct Page {
+    language: Language,
+    /// Without the language.
+    path: String,
+    /// The page of the wish.
+    wish_path: String,
+    query: String,
+    heading: &'static str,
+    notice: Option<Notice>,
+    pub(super) state: State,
+    /// What is wished for, offered or booked.
+    facts: Facts,
+    by_email: bool,
+    /// Whether it is to be asked if the wish is to be taken back.
+    asks: bool,
+}
+
+impl Page {
+    pub(super) fn unknown(language: Language, path: &str) -> Page {
+        Page {
+            language,
+            path: path.to_owned(),
+            wish_path: path.to_owned(),
+            query: format!("?lang={}", language.code()),
+            heading: State::Unknown.heading(language),
+            notice: None,
+            state: State::Unknown,
+            facts: Vec::new(),
+            by_email: false,
+            asks: false,
+        }
+    }
+
+    pub(super) fn of(
+        app: &App,
+        now: UnixMillis,
+        (id, known): (WishId, &Known),
+        language: Language,
+        notice: Option<Notice>,
+    ) -> Page {
+        let state = State::of(app, now, id, known, language);
+        let path = format!("/wunsch/{id}/{}", known.contact.secret);
+        let catalogue = app.catalogue();
+        let facts = match known.standing {
+            Standing::Offered(Offer {
+                seat, start, end, ..
+            }) => {
+                let times = (UnixMillis(start), UnixMillis(end));
+                let services = &known.wish.services;
+                visit(
+                    app,
+                    language,
+                    &visit_at(catalogue, language, seat, times, services),
+                )
+            }
+            Standing::Booked { .. } => match app.engine.booking_of_wish(id) {
+                Some(booking) => booked(app, language, &booking),
+                None => Vec::new(),
+            },
+            _ => wished(app, language, &known.wish),
+        };
+        Page {
+            language,
+            wish_path: path.clone(),
+            path,
+            query: format!("?lang={}", language.code()),
+            heading: state.heading(language),
+            notice,
+            state,
+            facts,
+            by_email: known.contact.notify == Notify::Email,
+            asks: false,
+        }
+    }
+
+    /// The same, asking whether the wish is to be taken back.
+    pub(super) fn asking(mut self) -> Page {
+        if self.state.goes_on() {
+            self.asks = true;
+            self.path.push_str("/zuruecknehmen");
+            self.heading = say(
+                self.language,
+                "Möchten Sie Ihren Terminwunsch löschen?",
+                "Möchten Sie Ihren Termin-Wunsch löschen?",
+                "Do you want to delete your wish?",
+            );
+        }
+        self
+    }
+}
+
+pub(super) fn say(
+    language: Language,
+    de: &'static str,
+    leicht: &'static str,
+    en: &'static str,
+) -> &'static str {
+    match language {
+        Language::De => de,
+        Language::DeLeicht => leicht,
+        Language::En => en,
+    }
+}
+
+/// What a booking is about.
+pub(super) fn booked(
+    app: &App,
+    language: Language,
+    booking: &morgenruh_engine::shell::engine::Booking,
+) -> Facts {
+    let confirmed = &booking.confirmed;
+    let times = (confirmed.start, confirmed.end);
+    let visited = visit_at(
+        app.catalogue(),
+        language,
+        confirmed.id,
+        times,
+        &confirmed.services,
+    );
+    let mut facts = visit(app, language, &visited);
+    let number = say(
+        language,
+        "Terminnummer",
+        "Termin-Nummer",
+        "Appointment number",
+    );
+    facts.push((number, confirmed.id.code()));
+    facts
+}
+
+fn visit(app: &App, language: Language, visit: &Visit) -> Facts {
+    let zone = &app.catalogue().city.zone;
+    let start = language.moment(zone, visit.start);
+    let until = language.choose("bis", "to");
+    let end = language.time(zone, visit.end);
+    vec![
+        (
+            language.choose("Wann", "When"),
+            format!("{start} {until} {end}"),
+        ),
+        (
+            language.choose("Wo", "Where"),
+            format!("{}, {}", visit.office, visit.address),
+        ),
+        (what_for(language), visit.services.clone()),
+    ]
+}
+
+fn what_for(language: Language) -> &'static str {
+    language.choose("Wofür", "What for")
+}
+
+/// What somebody would take.
+fn wished(app: &App, language: Language, wish: &Wish) -> Facts {
+    let catalogue = app.catalogue();
+    let office = |number: &u16| {
+        let office = catalogue.office(catalogue.office_by_number(*number)?);
+        Some(language.choose(&office.name.de, &office.name.en).to_owned())
+    };
+    let mut offices: Vec<String> = wish.offices.iter().filter_map(office).collect();
+    if offices.len() > OFFICES_NAMED_MAX {
+        let more = offices.len() - OFFICES_NAMED_MAX;
+        offices.truncate(OFFICES_NAMED_MAX);
+        offices.push(format!("+ {more}"));
+    }
+    let date = |day: morgenruh_engine::rules::time::DayNumber| {
+        let at = day.to_date().to_zoned(jiff::tz::TimeZone::UTC).ok();
+        at.map_or_else(String::new, |at| {
+            language.date(&jiff::tz::TimeZone::UTC, at.timestamp().into())
+        })
+    };
+    let days = if wish.from == wish.until {
+        date(wish.from)
+    } else {
+        format!("{} – {}", date(wish.from), date(wish.until))
+    };
+    let mut facts = vec![
+        (
+            what_for(language),
+            services(catalogue, language, &wish.services),
+        ),
+        (language.choose("Wo", "Where"), offices.join(", ")),
+        (language.choose("Tage", "Days"), days),
+    ];
+    let hours = hours(language, &wishes::windows(wish.windows));
+    if !hours.is_empty() {
+        facts.push((language.choose("Uhrzeiten", "Hours"), hours));
+    }
+    facts
+}
+
+/// Windows in words; empty for any time.
+fn hours(language: Language, windows: &[wire::WishWindow]) -> String {
+    let short = |day: &String| match (language, day.as_str()) {
+        (Language::En, "mon") => "Mon",
+        (Language::En, "tue") => "Tue",
+        (Language::En, "wed") => "Wed",
+        (Language::En, "thu") => "Thu",
+        (Language::En, "fri") => "Fri",
+        (Language::En, "sat") => "Sat",
+        (Language::En, _) => "Sun",
+        (_, "mon") => "Mo",
+        (_, "tue") => "Di",
+        (_, "wed") => "Mi",
+        (_, "thu") => "Do",
+        (_, "fri") => "Fr",
+        (_, "sat") => "Sa",
+        (_, _) => "So",
+    };
+    let window = |window: &wire::WishWindow| {
+        let hours = format!("{}–{}", window.from, window.to);
+        let hours = match language {
+            Language::En => hours,
+            Language::De | Language::DeLeicht => format!("{hours} Uhr"),
+        };
+        match &window.weekdays {
+            None if (&*window.from, &*window.to) == ("00:00", "24:00") => String::new(),
+            None => hours,
+            Some(days) => {
+                let days: Vec<&str> = days.iter().map(short).collect();
+                format!("{} {hours}", days.join(", "))
+            }
+        }
+    };
+    let words: Vec<String> = windows.iter().map(window).collect();
+    words.join("; ")
+}

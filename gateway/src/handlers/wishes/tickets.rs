@@ -1,0 +1,94 @@
+//! A ticket of a waiting room becomes a wish and keeps its place.
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use morgenruh_engine::rules::catalogue::RoomPolicy;
+use morgenruh_engine::rules::room::TicketId;
+use morgenruh_engine::rules::room::place::Standing;
+use morgenruh_engine::rules::time::UnixMillis;
+use morgenruh_engine::shell::rooms::RoomShard;
+use morgenruh_wire as wire;
+
+use super::{NO_STORE, find, laid_view, lay_with_ticket, read, unknown};
+use crate::app::AppState;
+use crate::clock;
+use crate::extract::{Bearer, Json, Segment};
+use crate::handlers::bookings::Acknowledged;
+use crate::handlers::rooms::with_ticket;
+use crate::problem::{ApiError, Kind};
+
+/// Turn a ticket into a wish.
+///
+/// From the draw on, also when the room is sold out or closed: the wish has the place of the
+/// ticket, before everybody who has come later. The ticket itself is given up. Shown again, it
+/// gets the same wish. In a room of the policy `lottery` it is laid before the draw, which then
+/// gives the seats to the wishes.
+#[utoipa::path(
+    post, path = "/rooms/{id}/wishes", operation_id = "wish_with_ticket", tag = "Waiting rooms",
+    params(("id" = String, Path, description = "The room's id")),
+    request_body = wire::WishRequest,
+    security(("token" = [])),
+    responses(
+        (status = 201, body = wire::Wish),
+        (status = 200, description = "The wish that it is already", body = wire::Wish),
+        (status = 401, description = "ticket-invalid",
+         body = wire::Problem, content_type = "application/problem+json"),
+        (status = 409, description = "not-drawn, ticket-used, wishes-exhausted",
+         body = wire::Problem, content_type = "application/problem+json"),
+        (status = 422, body = wire::Problem, content_type = "application/problem+json"),
+        (status = 503, body = wire::Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn lay(
+    State(app): State<AppState>,
+    Segment(room): Segment,
+    _: Bearer,
+    headers: HeaderMap,
+    body: Json<wire::WishRequest>,
+) -> Result<Response, ApiError> {
+    let now = clock::now();
+    let caller = app.service_keys.caller(&headers)?;
+    let (room, ticket) = with_ticket(&app, &room, &headers)?;
+    let again = app
+        .engine
+        .look_at_wishes(|agent| agent.of_ticket(ticket.id));
+    if let Some(id) = again {
+        let known = find(&app, id).ok_or_else(unknown)?;
+        let answer = axum::Json(laid_view(&app, now, id, &known));
+        return Ok((NO_STORE, answer).into_response());
+    }
+    usable(&room, now, ticket.id)?;
+    if body.value.instead_of.is_some() {
+        let detail = "A ticket is for somebody who has no booking yet.";
+        return Err(ApiError::new(Kind::InvalidRequest, detail).at("instead_of"));
+    }
+    let (wish, contact) = read::wish(&app, now, caller, &body.value)?;
+    let (id, receipt) = lay_with_ticket(&app, now, ticket.id, wish, contact).await?;
+    let known = find(&app, id).ok_or_else(unknown)?;
+    let answer = axum::Json(laid_view(&app, now, id, &known));
+    Ok(match receipt {
+        Some(receipt) => Acknowledged::with(receipt, (StatusCode::CREATED, answer)).into_response(),
+        None => (NO_STORE, answer).into_response(),
+    })
+}
+
+/// Whether a ticket has a place that a wish can have.
+pub(crate) fn usable(room: &RoomShard, now: UnixMillis, ticket: TicketId) -> Result<(), ApiError> {
+    let (has_place, standing) = room.decide(|room| {
+        let standing = room.place(now, ticket.seq, 0).standing;
+        let is_lottery = room.plan().terms.policy == RoomPolicy::Lottery;
+        let has_place = is_lottery || room.position_of(ticket.seq).is_some();
+        (has_place, standing)
+    });
+    if !has_place {
+        let detail = "A ticket can become a wish once its room is drawn.";
+        return Err(ApiError::new(Kind::NotDrawn, detail));
+    }
+    let used = |detail| Err(ApiError::new(Kind::TicketUsed, detail));
+    match standing {
+        Standing::Booked => used("It has become a booking."),
+        Standing::Left => used("It was given up."),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,190 @@
+//! Tickets of waiting rooms that become wishes.
+
+use morgenruh_wire::{Booking, Wish};
+use serde_json::json;
+
+use crate::citizen::manage;
+use crate::http::Request;
+use crate::post::{Post, get, send_form};
+use crate::support::{Service, eventually};
+use crate::town::Town;
+use crate::visitor::{Visitor, heading_of};
+use crate::wishes::{becomes, lay, look, with};
+
+/// A room with one seat, two tickets, and a booking on the one that was called.
+fn sold_out(service: &Service) -> (Visitor, Visitor, Booking) {
+    let first = Visitor::of(service);
+    let mut visitors = [first.clone(), first.other()];
+    for visitor in &mut visitors {
+        visitor.form("ticket");
+    }
+    let early = Request::post(&format!("/api/v1/rooms/{}/wishes", first.room));
+    let early = early.bearer(visitors[0].token("ticket").unwrap());
+    let date = first.document().dates.remove(0);
+    let early = service.send(&early.json(&room_wish(&date, "early")));
+    assert_eq!((early.status, early.slug().as_str()), (409, "not-drawn"));
+    let called = eventually("one is called", || {
+        let mut pages = visitors.iter_mut().map(|it| it.page("en"));
+        pages.position(|page| heading_of(page.text()) == "It is your turn")
+    });
+    let [one, two] = visitors;
+    let (mut inside, mut other) = if called == 0 { (one, two) } else { (two, one) };
+    inside.form("eintreten");
+    let citizen = service.citizen();
+    let start = &citizen.starts("raum", "pass", date.parse().unwrap())[0].start;
+    let hold = json!({
+        "office": "raum",
+        "start": start,
+        "services": [{ "id": "pass", "quantity": 1 }],
+        "pass": inside.token("pass"),
+    });
+    let hold = Request::post("/api/v1/holds").json(&hold);
+    let booking = citizen.book(&service.send(&hold).expect(201).json());
+    other.until("All appointments are taken");
+    (inside, other, booking)
+}
+
+/// A wish for the one seat that is released.
+fn room_wish(date: &str, name: &str) -> serde_json::Value {
+    json!({
+        "services": [{ "id": "pass", "quantity": 1 }],
+        "offices": ["raum"],
+        "earliest": date,
+        "latest": date,
+        "person": { "name": name, "email": format!("{name}@example.org") },
+        "notify": "poll",
+    })
+}
+
+fn town_with_room() -> Town {
+    let town = Town::small();
+    let at = town.hours_from_now(5);
+    town.with_room(&at, "08:00-08:15", "")
+}
+
+#[test]
+fn a_ticket_becomes_a_wish_on_the_page_of_its_room() {
+    let (post, home) = Post::of(town_with_room());
+    let service = home.start_demo(4);
+    let (mut inside, mut other, booking) = sold_out(&service);
+    let path = other.path("/wunsch?lang=en");
+    let page = other.page("en");
+    assert!(page.text().contains(&path), "{}", page.text());
+    assert!(!inside.page("en").text().contains("/wunsch"));
+    assert!(!other.other().page("en").text().contains("/wunsch"));
+    for lang in ["de", "de-leicht", "en"] {
+        let form = other.send(Request::get(&other.path(&format!("/wunsch?lang={lang}"))));
+        assert!(form.expect(200).text().len() < 13 * 1024);
+        assert!(!form.text().contains("<script") && form.text().contains("<select"));
+    }
+    let mut send = |body: &[u8], site: &str| {
+        let form = Request::post(&path).header("sec-fetch-site", site);
+        let form = form.header("content-type", "application/x-www-form-urlencoded");
+        other.send(form.bytes(body))
+    };
+    let whole = b"service=pass&name=Erika+%3CMuster%3E&email=erika%40example.org";
+    assert_eq!(send(whole, "cross-site").slug(), "cross-site");
+    let bad = send(
+        b"service=pass&name=Erika+%3CMuster%3E&email=erika",
+        "same-origin",
+    );
+    let told = bad.expect(422).text();
+    assert!(told.contains("Please give an e-mail address") && !told.contains("<Muster>"));
+    assert_eq!(send(b"", "same-origin").status, 422);
+    let laid = send(whole, "same-origin");
+    let to = laid.expect(303).header("location").unwrap().to_owned();
+    // Sent twice, it is the same wish.
+    let again = send(whole, "same-origin");
+    assert_eq!(again.expect(303).header("location"), Some(to.as_str()));
+    assert!(
+        get(&service, &to)
+            .expect(200)
+            .text()
+            .contains("Wishes before yours")
+    );
+    let page = other.until("We have your wish for an appointment");
+    assert!(page.text().contains(&to), "{}", page.text());
+    assert_eq!(post.letter("We have your wish").to, ["erika@example.org"]);
+
+    service.citizen().cancel(&booking).expect(200);
+    let letter = post.letter("An appointment is free for you");
+    let page = get(&service, &letter.link("/annehmen"));
+    send_form(&service, &page, "/annehmen").expect(303);
+    post.letter("Your appointment is booked");
+    service.stop().verify();
+}
+
+#[test]
+fn a_lottery_gives_its_seat_to_a_wish() {
+    let town = Town::small();
+    let at = town.hours_from_now(5);
+    let town = town.with_room(&at, "08:00-08:15", "policy = \"lottery\"");
+    let (post, home) = Post::of(town);
+    let service = home.start_demo(6);
+    let mut visitor = Visitor::of(&service);
+    visitor.form("ticket");
+    let page = visitor.page("en");
+    assert!(
+        page.text()
+            .contains("without a wish your ticket gets nothing"),
+        "{}",
+        page.text()
+    );
+    let date = visitor.document().dates.remove(0);
+    let mut body = with(room_wish(&date, "erika"), "auto_accept", json!(true));
+    body["notify"] = json!("email");
+    let request = Request::post(&format!("/api/v1/rooms/{}/wishes", visitor.room));
+    let request = request.bearer(visitor.token("ticket").unwrap());
+    let wish: Wish = service.send(&request.json(&body)).expect(201).json();
+    assert_eq!(wish.status, "undrawn");
+    let letter = post.letter("Ihr Termin ist gebucht");
+    let code = becomes(&service, &wish, "booked").booking.unwrap().code;
+    let page = get(&service, &letter.link("/termin/"));
+    assert!(page.expect(200).text().contains(&code));
+    service.stop().verify();
+}
+
+#[test]
+fn a_ticket_keeps_its_place_as_a_wish() {
+    let (_post, home) = Post::of(town_with_room());
+    let service = home.start_demo(4);
+    let date = Visitor::of(&service).document().dates.remove(0);
+    let room_wish = |name| room_wish(&date, name);
+    let late = lay(&service, &room_wish("late"));
+    let (inside, other, booking) = sold_out(&service);
+    let lay_with = |visitor: &Visitor, body: &serde_json::Value| {
+        let path = format!("/api/v1/rooms/{}/wishes", visitor.room);
+        let request = Request::post(&path).bearer(visitor.token("ticket").unwrap());
+        service.send(&request.json(body))
+    };
+    let used = lay_with(&inside, &room_wish("inside"));
+    assert_eq!((used.status, used.slug().as_str()), (409, "ticket-used"));
+    let instead = with(
+        room_wish("erika"),
+        "instead_of",
+        json!({ "booking": booking.id, "manage_token": manage(&booking) }),
+    );
+    assert_eq!(
+        lay_with(&other, &instead).problem().field.as_deref(),
+        Some("instead_of")
+    );
+    let nobody = Request::post(&format!("/api/v1/rooms/{}/wishes", other.room)).bearer("x");
+    assert_eq!(
+        service.send(&nobody.json(&room_wish("x"))).slug(),
+        "ticket-invalid"
+    );
+    let wish: Wish = lay_with(&other, &room_wish("erika")).expect(201).json();
+    let again: Wish = lay_with(&other, &room_wish("erika")).expect(200).json();
+    assert_eq!(
+        (&again.id, &again.manage_token),
+        (&wish.id, &wish.manage_token)
+    );
+    assert!(
+        wish.place.position.is_some_and(|position| position == 2),
+        "{wish:?}"
+    );
+    assert_eq!(look(&service, &late).status, "waiting");
+    service.citizen().cancel(&booking).expect(200);
+    becomes(&service, &late, "offered");
+    service.stop().verify();
+}
