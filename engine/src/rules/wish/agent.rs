@@ -448,7 +448,7 @@ impl Agent {
 
     /// Ends a wish that nothing can be done for; the next tick tells it to the ledger.
     pub fn end_soon(&mut self, id: WishId, how: WishEnding) {
-        self.ending.insert(id, how);
+        self.ending.entry(id).or_insert(how);
     }
 
     /// What a change would make of the place.
@@ -503,8 +503,7 @@ impl Agent {
         self.stand(id, Standing::Booked { booking, seat }, at);
         self.tell(id, at, What::Booked { booking, seat });
         for other in others.into_iter().filter(|other| *other != id) {
-            // What is being decided ends by itself: it finds out when it comes back.
-            self.ending.insert(other, WishEnding::Merged);
+            self.ending.entry(other).or_insert(WishEnding::Merged);
         }
     }
 
@@ -541,7 +540,7 @@ impl Agent {
         let (standing, since) = (known.standing, known.since);
         match start {
             None => {
-                self.ending.insert(id, WishEnding::Overtaken);
+                self.ending.entry(id).or_insert(WishEnding::Overtaken);
             }
             Some(start) => {
                 self.stand(id, Standing::Deciding, since);
@@ -571,8 +570,13 @@ impl Agent {
                 due.push(Due::Ended(*id, WishEnding::Outdated));
             }
         }
-        let ending = self.ending.iter().take(max);
-        for (id, how) in ending {
+        // What is on its way to the ledger comes back first. A wish that has lost all its offers
+        // waits for nothing any more.
+        let is_ready = |(id, how): &(&WishId, &WishEnding)| {
+            let standing = self.wishes.get(id).map(|it| it.standing);
+            standing != Some(Standing::Deciding) || **how == WishEnding::UsedUp
+        };
+        for (id, how) in self.ending.iter().filter(is_ready).take(max) {
             due.push(Due::Ended(*id, *how));
         }
         let remembered = UnixMillis(now.0.saturating_sub(REMEMBERED.0));
