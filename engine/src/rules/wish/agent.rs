@@ -465,7 +465,8 @@ impl Agent {
     }
 
     fn lost(&mut self, at: UnixMillis, id: WishId, number: u8, lapsed: bool) {
-        let Some(known) = self.wishes.get_mut(&id) else {
+        let known = self.wishes.get_mut(&id);
+        let Some(known) = known.filter(|it| !it.standing.is_over()) else {
             return;
         };
         let offer = match known.standing {

@@ -148,7 +148,11 @@ impl Engine {
 
     /// Appends a relaxed fact of a wish and applies it; false when the ledger cannot take it.
     pub(super) fn note_wish(&self, now: UnixMillis, id: WishId, fact: WishFact) -> bool {
-        let mut agent = self.wishes.lock();
+        self.note_in(&mut self.wishes.lock(), now, id, fact)
+    }
+
+    /// The same for whoever has the wishes locked.
+    fn note_in(&self, agent: &mut Agent, now: UnixMillis, id: WishId, fact: WishFact) -> bool {
         let told = Fact::Wish {
             wish: id,
             fact: Box::new(fact.clone()),
