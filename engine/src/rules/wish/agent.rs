@@ -305,6 +305,19 @@ impl Agent {
         !others.any(|others| others.iter().any(is_open))
     }
 
+    /// The other wishes of the same person for the same service that wait. While this one was offered
+    /// something or being decided, they were passed over.
+    pub fn waiting_beside(&self, id: WishId) -> Vec<WishId> {
+        let others = self.wishes.get(&id).into_iter();
+        let others = others.flat_map(|known| self.of_same_person(known).flatten());
+        let waits = |other: &WishId| {
+            let standing = self.wishes.get(other).map(|other| other.standing);
+            *other != id && standing == Some(Standing::Waiting)
+        };
+        let others: BTreeSet<WishId> = others.copied().filter(waits).collect();
+        others.into_iter().collect()
+    }
+
     fn of_same_person<'s>(&'s self, known: &'s Known) -> impl Iterator<Item = &'s Vec<WishId>> {
         known.marks.iter().flat_map(|mark| {
             let services = known.wish.services;

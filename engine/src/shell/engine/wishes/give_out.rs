@@ -257,6 +257,7 @@ impl Engine {
             } else {
                 settled.decide(|day| day.forget(reservation));
                 wishes.lock().undo(id, Standing::Waiting);
+                wishes.add_fresh(id);
             }
         });
         if refused {
@@ -286,6 +287,8 @@ impl Engine {
             if matches!(error, OfferError::Booking(_) | OfferError::TooManyMoves) {
                 agent.end_soon(id, WishEnding::Overtaken);
             }
+            drop(agent);
+            wishes.add_fresh(id);
         };
         if let Some(instead) = known.wish.instead_of {
             self.bring_forward(now, id, instead.booking, (seat, hold.digest()), refused);

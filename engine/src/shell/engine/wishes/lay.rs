@@ -205,10 +205,12 @@ impl Engine {
                     });
                 }
                 wishes.lock().apply(&catalogue, now, id, &fact);
+                wishes.add_fresh(id);
                 done(Ok(()));
             }
             Err(NotKept { .. }) => {
                 wishes.lock().undo(id, before);
+                wishes.add_fresh(id);
                 done(Err(WishError::LedgerAway));
             }
         });

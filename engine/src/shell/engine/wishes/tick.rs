@@ -136,6 +136,10 @@ impl Engine {
         if ended && let (Some(day), Some(offer)) = (&mut day, offer) {
             self.give_back(now, day, offer.seat);
         }
+        drop(day);
+        if ended {
+            self.wishes.add_fresh(id);
+        }
     }
 
     fn give_back(&self, now: UnixMillis, day: &mut Day, seat: ReservationId) {
