@@ -187,24 +187,16 @@ impl Engine {
         outlook
     }
 
-    /// Puts wishes and rests back. Bookings, rooms and holds are there already.
+    /// Puts wishes and rests back. Bookings and rooms are there already.
     pub(in crate::shell) fn recover_wishes(&self, now: UnixMillis, stored: &Stored) {
         for (id, until) in &stored.rests {
             let Some((shard, _)) = self.day_of(*id).filter(|_| *until > now) else {
                 continue;
             };
             let seat = id.seat();
-            shard.decide(|day| {
-                let vacant = day
-                    .reservations()
-                    .all(|it| !it.state.occupies() || !it.id.seat().overlaps(seat));
-                if vacant {
-                    day.rest(Rest {
-                        seat,
-                        until: *until,
-                    });
-                }
-            });
+            let until = *until;
+            // Whoever has been given a part of it meanwhile has it; the rest of it goes on resting.
+            shard.decide(|day| day.rest(Rest { seat, until }));
         }
         let mut agent = Agent::new(self.limits.answers, stored.last_wish);
         for record in &stored.wish_facts {
