@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::answer::AnswerTerms;
 use super::change;
 use super::fact::{Contact, Offer, WishEnding, WishFact};
-use super::index::{Entry, Found, Gap, Index};
+use super::index::{Entry, Found, Gap, Index, Suits};
 use super::pace::Pace;
 use super::{Place, Wish, WishId};
 use crate::rules::catalogue::{Catalogue, OfficeIndex, ServiceIndex};
@@ -266,11 +266,16 @@ impl Agent {
         Ok(self.last)
     }
 
-    /// The best wish for a gap, seen from `now`. `answerable` says whether there is time to ask.
-    pub fn find(&self, gap: &Gap<'_>, answerable: bool) -> Option<Match> {
+    /// The best wish for a gap, seen from `now`. There is time to ask for what starts in `asked` or
+    /// later.
+    pub fn find(&self, gap: &Gap<'_>, asked: u16) -> Option<Match> {
         let suits = |id: WishId, start: u16| self.may_have(id, gap, start);
-        let asking = answerable.then(|| self.asking.find(gap, suits)).flatten();
-        let direct = self.direct.find(gap, suits);
+        let answerable = Gap {
+            start: gap.start.max(asked),
+            ..*gap
+        };
+        let asking = self.asking.find_where(&answerable, suits);
+        let direct = self.direct.find_where(gap, suits);
         let rank = |found: &Found| (found.place, found.id);
         let best = [asking, direct].into_iter().flatten().min_by_key(rank)?;
         Some(Match {
@@ -282,9 +287,9 @@ impl Agent {
 
     /// Whether it has not turned this start down before, and nothing of the same person for the same
     /// service is offered or being decided: several wishes of one person bring no more than one.
-    fn may_have(&self, id: WishId, gap: &Gap<'_>, start: u16) -> bool {
+    fn may_have(&self, id: WishId, gap: &Gap<'_>, start: u16) -> Suits {
         let Some(known) = self.wishes.get(&id) else {
-            return false;
+            return Suits::No;
         };
         let key = DayKey {
             office: gap.office,
@@ -295,14 +300,18 @@ impl Agent {
             (seat.key, seat.start) == (key, start)
         };
         if known.seats.iter().any(is_same) {
-            return false;
+            return Suits::Elsewhere;
         }
         let is_open = |other: &WishId| {
             let standing = self.wishes.get(other).map(|other| other.standing);
             *other != id && matches!(standing, Some(Standing::Deciding | Standing::Offered(_)))
         };
         let mut others = self.of_same_person(known);
-        !others.any(|others| others.iter().any(is_open))
+        if others.any(|others| others.iter().any(is_open)) {
+            Suits::No
+        } else {
+            Suits::Yes
+        }
     }
 
     /// The other wishes of the same person for the same service that wait. While this one was offered

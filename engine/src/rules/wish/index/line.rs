@@ -253,8 +253,13 @@ impl Chunk {
         is_any(marks)
     }
 
-    /// Where a marked row would begin, if it really fits.
-    fn start(&self, row: usize, visits: &Visits<'_, '_>) -> Option<u16> {
+    /// Where a marked row would begin, of the starts that suit, if it really fits.
+    fn start(
+        &self,
+        row: usize,
+        visits: &Visits<'_, '_>,
+        suits: impl FnMut(u16) -> bool,
+    ) -> Option<u16> {
         let Row {
             notice_minutes,
             before,
@@ -271,7 +276,7 @@ impl Chunk {
                 .filter(|hour| self.columns.contains(visits.column(*hour), row))
                 .fold(0, |set, hour| set | 1 << hour)
         };
-        visits.start(hours, notice_minutes, before)
+        visits.start_where(hours, notice_minutes, before, suits)
     }
 }
 
@@ -288,6 +293,8 @@ pub(super) struct Search<'s, 'd> {
     /// Of that chunk: the rows that are still to be looked at.
     marks: Marks,
     head: Option<(Rank, u16)>,
+    /// Of the head, in the last chunk that was marked.
+    row: usize,
 }
 
 impl<'s, 'd> Search<'s, 'd> {
@@ -299,6 +306,7 @@ impl<'s, 'd> Search<'s, 'd> {
             word: CHUNK_WORDS,
             marks: [0; CHUNK_WORDS],
             head: None,
+            row: 0,
         }
     }
 
@@ -316,6 +324,12 @@ impl<'s, 'd> Search<'s, 'd> {
         }
         self.head
             .filter(|(rank, _)| limit.is_none_or(|limit| *rank < limit))
+    }
+
+    /// Another start for the head.
+    pub(super) fn elsewhere(&self, suits: impl FnMut(u16) -> bool) -> Option<u16> {
+        let chunk = self.line.chunks.get(self.chunks.checked_sub(1)?)?;
+        chunk.start(self.row, self.visits, suits)
     }
 
     /// Goes on behind the head.
@@ -344,7 +358,8 @@ impl<'s, 'd> Search<'s, 'd> {
             while *word != 0 {
                 let row = self.word * WORD + word.trailing_zeros() as usize;
                 *word &= *word - 1;
-                if let Some(start) = chunk.start(row, self.visits) {
+                if let Some(start) = chunk.start(row, self.visits, |_| true) {
+                    self.row = row;
                     return Some((chunk.rows[row].rank(), start));
                 }
             }

@@ -185,17 +185,31 @@ impl Engine {
 
     pub(super) fn best(&self, agent: &Agent, day: &Day, gap: &Gap<'_>) -> Option<Match> {
         let zone = &self.catalogue.city.zone;
-        let start = day.plan().instant(gap.start);
-        let last = UnixMillis(start.0 - day.plan().notice.0);
         let terms = &self.limits.answers;
-        let answerable = terms.deadline(zone, gap.now, start, last).is_some();
-        if !answerable {
+        let answerable = |unit: u16| {
+            let start = day.plan().instant(unit);
+            let last = UnixMillis(start.0 - day.plan().notice.0);
+            terms.deadline(zone, gap.now, start, last).is_some()
+        };
+        let mut asked = gap.start;
+        if !answerable(asked) {
+            // The later the start, the more time there is: a gap that begins too soon can go on
+            // for hours.
+            let mut behind = gap.end;
+            while asked < behind {
+                let middle = asked + (behind - asked) / 2;
+                if answerable(middle) {
+                    behind = middle;
+                } else {
+                    asked = middle + 1;
+                }
+            }
             self.wishes.watch.lock().later.insert(DayKey {
                 office: gap.office,
                 day: gap.day,
             });
         }
-        agent.find(gap, answerable)
+        agent.find(gap, asked)
     }
 
     /// Holds a seat for a wish and offers it. Returns those that are booked without asking.
