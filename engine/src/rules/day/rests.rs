@@ -86,16 +86,16 @@ impl Day {
         }
     }
 
-    /// By unit, the counters that are free for wishes: their own, and those of the public that no
-    /// waiting room has a claim on.
+    /// By unit, the counters that are free for wishes: their own, and those of the public, resting or
+    /// not, that no waiting room has a claim on.
     pub fn free_for_wishes(&mut self, now: UnixMillis) -> Vec<CounterSet> {
         self.catch_up(now);
         let shut = self.shut(now, None);
         let free = |unit: usize| {
             let shut = shut.iter().filter_map(|(wave, _)| wave.cells.get(unit));
             let public = self.free(Channel::Public, unit);
-            let public = shut.fold(public, |set, cells| set.without(*cells));
-            public.or(self.free(Channel::Agent, unit))
+            let free = public.or(self.free(Channel::Agent, unit));
+            shut.fold(free, |set, cells| set.without(*cells))
         };
         (0..usize::from(self.plan.units)).map(free).collect()
     }
