@@ -275,6 +275,8 @@ impl Engine {
             }
         });
         if refused {
+            // The day is as it was, and must be looked at all the same.
+            self.wishes.watch.lock().again.insert(seat.key);
             day.forget(reservation);
             agent.undo(id, Standing::Waiting);
         }
