@@ -263,7 +263,59 @@ impl Agent {
             return Err(LayRefusal::Full);
         }
         self.last = WishId(self.last.0 + 1);
-        Ok(self.last)
+        let id = self.last;
+        self.claim(id, wish, &marks(&contact.email, contact.phone.as_deref()));
+        if let Some(ticket) = ticket {
+            self.tickets.insert(ticket, id);
+        }
+        Ok(id)
+    }
+
+    /// The ledger could not keep what [`Agent::begin`] has begun.
+    pub fn not_laid(
+        &mut self,
+        id: WishId,
+        wish: &Wish,
+        contact: &Contact,
+        ticket: Option<TicketId>,
+    ) {
+        self.disclaim(id, wish, &marks(&contact.email, contact.phone.as_deref()));
+        if let Some(ticket) = ticket {
+            self.tickets.remove(&ticket);
+        }
+    }
+
+    /// From now on the wish counts as one of its person's, and as the one for its booking.
+    fn claim(&mut self, id: WishId, wish: &Wish, marks: &[Digest]) {
+        for mark in marks {
+            for (service, _) in wish.services.iter() {
+                let wishes = self.persons.entry((*mark, service)).or_default();
+                if !wishes.contains(&id) {
+                    wishes.push(id);
+                }
+            }
+        }
+        if let Some(instead) = wish.instead_of {
+            self.instead.insert(instead.booking, id);
+        }
+    }
+
+    fn disclaim(&mut self, id: WishId, wish: &Wish, marks: &[Digest]) {
+        if let Some(instead) = wish.instead_of
+            && self.instead.get(&instead.booking) == Some(&id)
+        {
+            self.instead.remove(&instead.booking);
+        }
+        for mark in marks {
+            for (service, _) in wish.services.iter() {
+                if let Some(wishes) = self.persons.get_mut(&(*mark, service)) {
+                    wishes.retain(|other| *other != id);
+                    if wishes.is_empty() {
+                        self.persons.remove(&(*mark, service));
+                    }
+                }
+            }
+        }
     }
 
     /// The best wish for a gap, seen from `now`. There is time to ask for what starts in `asked` or
@@ -429,16 +481,9 @@ impl Agent {
             told: 0,
             before: END_OF_TIME,
         };
-        for mark in &known.marks {
-            for (service, _) in wish.services.iter() {
-                self.persons.entry((*mark, service)).or_default().push(id);
-            }
-        }
+        self.claim(id, wish, &known.marks);
         if let Some(ticket) = ticket {
             self.tickets.insert(ticket, id);
-        }
-        if let Some(instead) = wish.instead_of {
-            self.instead.insert(instead.booking, id);
         }
         self.outdated.insert((wish.until, id));
         self.wishes.insert(id, known);
@@ -456,6 +501,9 @@ impl Agent {
             return;
         };
         let (standing, since) = (known.standing, known.since);
+        let (old, marks) = (known.wish.clone(), known.marks.clone());
+        self.disclaim(id, &old, &marks);
+        self.claim(id, wish, &marks);
         // Out of the index as it was, and back into it as it is.
         self.stand(id, Standing::Deciding, since);
         if let Some(known) = self.wishes.get_mut(&id) {
@@ -464,6 +512,9 @@ impl Agent {
             known.wish = wish.clone();
             known.place = place;
             known.lines = lines(catalogue, wish);
+            if old.instead_of != wish.instead_of {
+                known.before = END_OF_TIME;
+            }
         }
         self.stand(id, standing, since);
     }
@@ -525,7 +576,10 @@ impl Agent {
         }
         self.stand(id, Standing::Booked { booking, seat }, at);
         self.tell(id, at, What::Booked { booking, seat });
-        for other in others.into_iter().filter(|other| *other != id) {
+        // What is still being laid is a wish of its own.
+        let is_laid = |other: &WishId| *other != id && self.wishes.contains_key(other);
+        let others: Vec<WishId> = others.into_iter().filter(is_laid).collect();
+        for other in others {
             self.ending.entry(other).or_insert(WishEnding::Merged);
         }
     }
@@ -708,19 +762,8 @@ impl Agent {
             return;
         };
         self.outdated.remove(&(known.wish.until, id));
-        if let Some(instead) = known.wish.instead_of {
-            self.instead.remove(&instead.booking);
-        }
-        for mark in &known.marks {
-            for (service, _) in known.wish.services.iter() {
-                if let Some(wishes) = self.persons.get_mut(&(*mark, service)) {
-                    wishes.retain(|other| *other != id);
-                    if wishes.is_empty() {
-                        self.persons.remove(&(*mark, service));
-                    }
-                }
-            }
-        }
+        let (wish, marks) = (known.wish.clone(), known.marks.clone());
+        self.disclaim(id, &wish, &marks);
     }
 
     fn forget(&mut self, id: WishId) {
