@@ -9,7 +9,7 @@ use crate::rules::calendar::{Guard, PlannedWave};
 use crate::rules::catalogue::Channel;
 use crate::rules::cells::CounterSet;
 use crate::rules::ids::{Digest, ReservationId, Seat};
-use crate::rules::need::Services;
+use crate::rules::need::{Need, Services};
 use crate::rules::room::RoomId;
 use crate::rules::time::UnixMillis;
 
@@ -98,6 +98,17 @@ impl Day {
             shut.fold(free, |set, cells| set.without(*cells))
         };
         (0..usize::from(self.plan.units)).map(free).collect()
+    }
+
+    /// Whether the need would find room among [`Day::free_for_wishes`], whenever that is. A visit can
+    /// begin in what rests and end in what does not.
+    pub fn has_room_for_wishes(&mut self, now: UnixMillis, need: &Need) -> bool {
+        let free = self.free_for_wishes(now);
+        let mut visits = free.windows(usize::from(need.units.max(1)));
+        visits.any(|visit| {
+            let counters = visit.iter().fold(need.counters, |set, cells| set.and(*cells));
+            !counters.is_empty()
+        })
     }
 
     /// Holds one very seat for a wish, found among [`Day::free_for_wishes`] under the same lock.

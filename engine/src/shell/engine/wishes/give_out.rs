@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::civil::Date;
 
 use crate::rules::calendar::{UNIT, UNIT_MINUTES};
-use crate::rules::catalogue::{Channel, OfficeIndex};
+use crate::rules::catalogue::OfficeIndex;
 use crate::rules::cells::{COUNTERS_MAX, CounterSet};
 use crate::rules::day::{Day, SeatAsk};
 use crate::rules::ids::{DayKey, ReservationId, Seat};
@@ -73,10 +73,10 @@ impl Engine {
                 .series(jiff::Span::new().days(1))
                 .take_while(|date| *date <= last)
             {
-                let Some(starts) = self.starts(now, office, date, Channel::Agent, &need) else {
+                let Some(shard) = self.shard(office, date) else {
                     continue;
                 };
-                if !starts.starts.is_empty()
+                if shard.decide(|day| day.has_room_for_wishes(now, &need))
                     && let Some(day) = DayNumber::from_date(date)
                 {
                     let key = DayKey {
