@@ -106,7 +106,9 @@ impl Day {
         let free = self.free_for_wishes(now);
         let mut visits = free.windows(usize::from(need.units.max(1)));
         visits.any(|visit| {
-            let counters = visit.iter().fold(need.counters, |set, cells| set.and(*cells));
+            let counters = visit
+                .iter()
+                .fold(need.counters, |set, cells| set.and(*cells));
             !counters.is_empty()
         })
     }

@@ -220,9 +220,7 @@ impl Index {
             let (nth, ((place, id), start)) = first?;
             let start = match suits(id, start) {
                 Suits::Yes => Some(start),
-                Suits::Elsewhere => {
-                    searches[nth].elsewhere(|start| suits(id, start) == Suits::Yes)
-                }
+                Suits::Elsewhere => searches[nth].elsewhere(|start| suits(id, start) == Suits::Yes),
                 Suits::No => None,
             };
             if let Some(start) = start {

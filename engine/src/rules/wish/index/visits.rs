@@ -218,7 +218,10 @@ mod tests {
         let before = NOW + Millis::from_minutes(30 + 20);
         assert_eq!(visits.start_where(hours(8..12), 0, before, |_| true), None);
         let before = before + Millis(1);
-        assert_eq!(visits.start_where(hours(8..12), 0, before, |_| true), Some(4));
+        assert_eq!(
+            visits.start_where(hours(8..12), 0, before, |_| true),
+            Some(4)
+        );
     }
 
     #[test]
