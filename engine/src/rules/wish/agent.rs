@@ -11,6 +11,7 @@ use super::fact::{Contact, Offer, WishEnding, WishFact};
 use super::index::{Entry, Found, Gap, Index, Suits};
 use super::pace::Pace;
 use super::{Place, Wish, WishId};
+use crate::canary::{Canary, sings};
 use crate::rules::catalogue::{Catalogue, OfficeIndex, ServiceIndex};
 use crate::rules::cells::CounterSet;
 use crate::rules::ids::{DayKey, Digest, ReservationId, Secret};
@@ -329,7 +330,12 @@ impl Agent {
         let asking = self.asking.find_where(&answerable, suits);
         let direct = self.direct.find_where(gap, suits);
         let rank = |found: &Found| (found.place, found.id);
-        let best = [asking, direct].into_iter().flatten().min_by_key(rank)?;
+        let found = [asking, direct].into_iter().flatten();
+        let best = if sings(Canary::WishPassedOver) {
+            found.max_by_key(rank)?
+        } else {
+            found.min_by_key(rank)?
+        };
         Some(Match {
             wish: best.id,
             start: best.start,
@@ -359,7 +365,7 @@ impl Agent {
             *other != id && matches!(standing, Some(Standing::Deciding | Standing::Offered(_)))
         };
         let mut others = self.of_same_person(known);
-        if others.any(|others| others.iter().any(is_open)) {
+        if others.any(|others| others.iter().any(is_open)) && !sings(Canary::PersonForgotten) {
             Suits::No
         } else {
             Suits::Yes

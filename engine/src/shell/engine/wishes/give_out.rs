@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jiff::civil::Date;
 
+use crate::canary::{Canary, sings};
 use crate::rules::calendar::{UNIT, UNIT_MINUTES};
 use crate::rules::catalogue::OfficeIndex;
 use crate::rules::cells::{COUNTERS_MAX, CounterSet};
@@ -106,7 +107,8 @@ impl Engine {
         for (key, shard) in days {
             let due = || shard.decide(|day| day.next_change() <= now);
             let same = watch.seen.get(&key) == Some(&shard.changes());
-            if !same || again.contains(&key) || due() {
+            let seen = same || sings(Canary::FreedUnseen);
+            if !seen || again.contains(&key) || due() {
                 changed.push((key, shard));
             }
         }

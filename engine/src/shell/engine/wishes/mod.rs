@@ -12,6 +12,7 @@ mod tick;
 use std::sync::Arc;
 
 use super::{Engine, RestTerms};
+use crate::canary::{Canary, sings};
 use crate::rules::catalogue::{Channel, OfficeIndex};
 use crate::rules::day::{BookingRefusal, Day, HoldTerms, Reservation, Rest, State};
 use crate::rules::ids::{Digest, ReservationId};
@@ -208,7 +209,9 @@ impl Engine {
             if let Some(booking) = known.wish.instead_of.filter(|_| !known.standing.is_over()) {
                 instead.push(booking.booking);
             }
-            if let Standing::Offered(offer) = known.standing {
+            if let Standing::Offered(offer) = known.standing
+                && !sings(Canary::OfferForgotten)
+            {
                 offers.push((offer, known.contact.hold_secret(offer.number)));
             }
         }

@@ -1,5 +1,6 @@
 //! What time brings about: offers that nobody answers, wishes that are over, rooms that are drawn.
 
+use crate::canary::{Canary, sings};
 use crate::rules::day::{Day, State};
 use crate::rules::ids::ReservationId;
 use crate::rules::time::{DayNumber, Millis, UnixMillis};
@@ -106,7 +107,9 @@ impl Engine {
         let lapses = matches!(fact, WishFact::Lapsed { .. });
         // Noted before anybody can build on it: a lapse that the ledger has not taken is none.
         if self.note_wish(now, id, fact) && lapses {
-            if let Some(day) = &mut day {
+            if let Some(day) = &mut day
+                && !sings(Canary::LapsedSeatKept)
+            {
                 self.give_back(now, day, offer.seat);
             }
             drop(day);
