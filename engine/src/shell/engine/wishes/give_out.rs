@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use jiff::civil::Date;
 
+use crate::canary::{Canary, sings};
 use crate::rules::calendar::{UNIT, UNIT_MINUTES};
-use crate::rules::catalogue::{Channel, OfficeIndex};
+use crate::rules::catalogue::OfficeIndex;
 use crate::rules::cells::{COUNTERS_MAX, CounterSet};
 use crate::rules::day::{Day, SeatAsk};
 use crate::rules::ids::{DayKey, ReservationId, Seat};
@@ -75,10 +76,10 @@ impl Engine {
                 .series(jiff::Span::new().days(1))
                 .take_while(|date| *date <= last)
             {
-                let Some(starts) = self.starts(now, office, date, Channel::Agent, &need) else {
+                let Some(shard) = self.shard(office, date) else {
                     continue;
                 };
-                if !starts.starts.is_empty()
+                if shard.decide(|day| day.has_room_for_wishes(now, &need))
                     && let Some(day) = DayNumber::from_date(date)
                 {
                     let key = DayKey {
@@ -108,7 +109,8 @@ impl Engine {
         for (key, shard) in days {
             let due = || shard.decide(|day| day.next_change() <= now);
             let same = watch.seen.get(&key) == Some(&shard.changes());
-            if !same || again.contains(&key) || due() {
+            let seen = same || sings(Canary::FreedUnseen);
+            if !seen || again.contains(&key) || due() {
                 changed.push((key, shard));
             }
         }
@@ -207,17 +209,31 @@ impl Engine {
     /// Who gets a gap.
     fn best(&self, agent: &Agent, day: &Day, gap: &Gap<'_>) -> Option<Match> {
         let zone = &self.catalogue.city.zone;
-        let start = day.plan().instant(gap.start);
-        let last = UnixMillis(start.0 - day.plan().notice.0);
         let terms = &self.limits.answers;
-        let answerable = terms.deadline(zone, gap.now, start, last).is_some();
-        if !answerable {
+        let answerable = |unit: u16| {
+            let start = day.plan().instant(unit);
+            let last = UnixMillis(start.0 - day.plan().notice.0);
+            terms.deadline(zone, gap.now, start, last).is_some()
+        };
+        let mut asked = gap.start;
+        if !answerable(asked) {
+            // The later the start, the more time there is: a gap that begins too soon can go on
+            // for hours.
+            let mut behind = gap.end;
+            while asked < behind {
+                let middle = asked + (behind - asked) / 2;
+                if answerable(middle) {
+                    behind = middle;
+                } else {
+                    asked = middle + 1;
+                }
+            }
             self.wishes.watch.lock().later.insert(DayKey {
                 office: gap.office,
                 day: gap.day,
             });
         }
-        agent.find(gap, answerable)
+        agent.find(gap, asked)
     }
 
     /// Holds a seat for a wish, and offers it if the wish wants to be asked.
@@ -294,9 +310,12 @@ impl Engine {
             );
             if !is_offered {
                 settled.decide(|day| day.forget(reservation));
+                wishes.add_fresh(id);
             }
         });
         if refused {
+            // The day is as it was, and must be looked at all the same.
+            self.wishes.watch.lock().again.insert(seat.key);
             day.forget(reservation);
             agent.undo(id, before);
         }
@@ -329,6 +348,8 @@ impl Engine {
             if matches!(error, OfferError::Booking(_) | OfferError::TooManyMoves) {
                 agent.end_soon(id, WishEnding::Overtaken);
             }
+            drop(agent);
+            wishes.add_fresh(id);
         };
         if let Some(instead) = known.wish.instead_of {
             self.bring_forward(now, id, instead.booking, (seat, hold.digest()), refused);

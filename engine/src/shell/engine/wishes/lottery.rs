@@ -9,6 +9,7 @@ use crate::rules::room::fact::Allotment;
 use crate::rules::time::{DayNumber, Millis, UnixMillis};
 use crate::rules::wish::WishId;
 use crate::rules::wish::agent::Agent;
+use crate::rules::wish::index::Suits;
 use crate::rules::wish::windows::HOURS;
 use crate::shell::engine::Engine;
 use crate::shell::rooms::RoomShard;
@@ -161,7 +162,7 @@ fn best(agent: &Agent, halls: &[Hall<'_>], now: UnixMillis, id: WishId) -> Optio
             let in_window = |hour: &u8| wish.windows.contains(at(hour));
             hall.hours[span].iter().all(in_window)
                 && plan.instant(start) >= now + notice
-                && agent.may_have(id, hall.key, start)
+                && agent.may_have(id, hall.key, start) == Suits::Yes
         };
         for gap in &hall.gaps {
             if best.is_some_and(|(_, seat)| seat.start <= gap.start) {
