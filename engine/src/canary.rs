@@ -44,6 +44,20 @@ pub enum Canary {
     DrawForgotten,
     /// Recovery gives numbers again that were given.
     NumbersForgotten,
+    /// A seat goes to the last instead of the first of two wishes.
+    WishPassedOver,
+    /// Several wishes of one person are given something at once.
+    PersonForgotten,
+    /// Days that have changed are not held against the wishes.
+    FreedUnseen,
+    /// The seat of an offer that nobody answered is not given back.
+    LapsedSeatKept,
+    /// A seat that was given back is everybody's before its time.
+    RestEndedEarly,
+    /// Whoever accepts an offer is told so before the commit.
+    AcceptedBeforeDurable,
+    /// Recovery does not hold what was offered.
+    OfferForgotten,
 }
 
 #[cfg(feature = "canaries")]

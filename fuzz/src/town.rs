@@ -19,6 +19,7 @@ use morgenruh::clock;
 use morgenruh::idempotency::Idempotency;
 use morgenruh::keys::Keys;
 use morgenruh::listener::Places;
+use morgenruh::post::Post;
 use morgenruh::proof_of_work::Challenges;
 use morgenruh::rooms::Documents;
 use morgenruh::router;
@@ -118,6 +119,7 @@ impl Town {
         );
         let keys = parts(FILES).into_iter().find(|(name, _)| *name == "keys");
         let (_, keys) = keys.expect("the small town has keys");
+        let post = Post::new(&settings, &CATALOGUE.city).expect("nobody is told anything");
         let app = Arc::new(App {
             engine: Arc::new(engine),
             availability: Availability::new(settings.availability.rendered_bytes_max),
@@ -128,6 +130,7 @@ impl Town {
             keys: Keys::of(tokens::ring(tokens::SIGNER)),
             rooms: Documents::new(1),
             releases: Default::default(),
+            post,
             challenges: Challenges::default(),
             traffic: Traffic::default(),
             public_places: Places::new(1),

@@ -35,7 +35,7 @@ pub struct App {
     pub idempotency: Idempotency,
     pub service_keys: ServiceKeys,
     /// How people hear of what becomes of their wishes.
-    pub(crate) post: Post,
+    pub post: Post,
     /// The public documents of the waiting rooms, re-made when they change.
     pub rooms: Documents,
     /// The public documents of releases, for a moment each.

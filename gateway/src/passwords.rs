@@ -16,7 +16,7 @@ const OTHERS_READ: u32 = 0o004;
 
 /// Why there is no password where one is named.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum PasswordError {
+pub enum PasswordError {
     #[error("the file with a password {0} cannot be read: {1}")]
     Unreadable(PathBuf, io::Error),
     #[error("the file {0} should hold a password of at most {PASSWORD_BYTES_MAX} bytes: it {1}")]

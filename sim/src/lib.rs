@@ -12,4 +12,5 @@ pub mod store;
 pub mod tally;
 pub mod town;
 pub mod trace;
+pub mod wishers;
 pub mod world;

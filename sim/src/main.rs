@@ -18,7 +18,7 @@ const CANARY_SEEDS_MAX: u64 = 40_000;
 const FOREVER: Duration = Duration::from_secs(u64::MAX / 4);
 
 /// Bugs that the simulation can see; those of the real disk are tried with `lying-disk`.
-const CANARIES: [Canary; 15] = [
+const CANARIES: [Canary; 22] = [
     Canary::AckBeforeDurable,
     Canary::UnclearTakenForRefused,
     Canary::UnclearSettledByLooking,
@@ -34,6 +34,13 @@ const CANARIES: [Canary; 15] = [
     Canary::SpentForgotten,
     Canary::DrawForgotten,
     Canary::NumbersForgotten,
+    Canary::WishPassedOver,
+    Canary::PersonForgotten,
+    Canary::FreedUnseen,
+    Canary::LapsedSeatKept,
+    Canary::RestEndedEarly,
+    Canary::AcceptedBeforeDurable,
+    Canary::OfferForgotten,
 ];
 
 /// The real engine in a simulated world, judged by what its clients saw.

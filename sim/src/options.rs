@@ -4,6 +4,7 @@
 use fastrand::Rng;
 
 use crate::town::Town;
+use crate::wishers::WishTerms;
 
 /// Something that happens in a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +43,14 @@ pub enum Deed {
     TickRooms,
     /// Staff decide something about the room.
     Staff,
+    /// Somebody does what they can do next about their wishes.
+    Wish,
+    /// The engine looks at the wishes.
+    TickWishes,
+    /// Some of the notices are handed over.
+    Letters,
+    /// For a while nothing goes wrong, and nothing that is wished for may stay free.
+    Calm,
 }
 
 /// The mixture of one seed.
@@ -80,6 +89,9 @@ impl Options {
         let rare = |dice: &mut Rng, most: u32| if dice.bool() { dice.u32(1..=most) } else { 0 };
         let mut town = Town::draw(dice);
         town.furnish(dice);
+        // Drawn apart, so that the seeds of towns without wishes go on meaning the same.
+        let mut apart = Rng::with_seed(dice.clone().u64(..));
+        town.wishes = (apart.u8(..3) == 0).then(|| WishTerms::draw(&mut apart));
         let mut weights = vec![
             (Deed::Person, 1_000),
             (Deed::Read, dice.u32(20..240)),
@@ -101,6 +113,14 @@ impl Options {
                 (Deed::Visit, 700),
                 (Deed::TickRooms, dice.u32(20..400)),
                 (Deed::Staff, rare(dice, 12)),
+            ]);
+        }
+        if town.wishes.is_some() {
+            weights.extend([
+                (Deed::Wish, apart.u32(100..800)),
+                (Deed::TickWishes, apart.u32(20..400)),
+                (Deed::Letters, rare(&mut apart, 200)),
+                (Deed::Calm, rare(&mut apart, 6)),
             ]);
         }
         let is_small = dice.u8(..4) == 0;

@@ -9,6 +9,8 @@
 
 use std::ops::Range;
 
+use morgenruh_engine::rules::ids::ReservationId;
+
 use crate::town::{DAYS, FIRST_UNIT, Town, UNITS_MAX};
 
 /// An invariant that does not hold, in words.
@@ -24,6 +26,25 @@ pub struct Seat {
     pub counter: u8,
     pub start: u16,
     pub units: u16,
+}
+
+impl Seat {
+    pub fn of(id: ReservationId) -> Seat {
+        let seat = id.seat();
+        Seat {
+            office: seat.key.office - 1,
+            day: Town::day(seat.key.day),
+            counter: seat.counter,
+            start: seat.start,
+            units: u16::from(seat.units),
+        }
+    }
+
+    pub fn overlaps(self, other: Seat) -> bool {
+        (self.office, self.day, self.counter) == (other.office, other.day, other.counter)
+            && self.start < other.start + other.units
+            && other.start < self.start + self.units
+    }
 }
 
 /// Which claim, counted from the first.
@@ -54,6 +75,8 @@ struct Claim {
     in_doubt: bool,
     /// A confirmation was sent in time.
     in_time: bool,
+    /// It was made for a wish: it ends when that was seen, and by nothing else.
+    for_wish: bool,
 }
 
 /// A hold whose answer never came: on one of the counters.
@@ -77,6 +100,8 @@ pub struct Oracle {
     /// written down without waiting.
     ended: Vec<ClaimId>,
     ghosts: Vec<Ghost>,
+    /// Seats that were given back, and until when they are for wishes alone.
+    rests: Vec<(Seat, i64)>,
     /// The latest time that was ever shown by a clock.
     latest: i64,
 }
@@ -101,6 +126,7 @@ impl Oracle {
             alive: Vec::new(),
             ended: Vec::new(),
             ghosts: Vec::new(),
+            rests: Vec::new(),
             latest: 0,
         }
     }
@@ -116,10 +142,14 @@ impl Oracle {
 
     /// Somebody was given a hold.
     pub fn held(&mut self, now: i64, seat: Seat, deadline: i64) -> Result<ClaimId, Violation> {
-        let id = self.claims.len();
         if !self.is_open(seat) {
             return violated("I6", format!("{seat:?} is not open"));
         }
+        self.given(now, seat, deadline)
+    }
+
+    fn given(&mut self, now: i64, seat: Seat, deadline: i64) -> Result<ClaimId, Violation> {
+        let id = self.claims.len();
         if self.is_sealed(self.latest, seat.day, seat.counter) {
             return violated("I4", format!("{seat:?} is sealed at {now}"));
         }
@@ -144,8 +174,61 @@ impl Oracle {
             until: deadline,
             in_doubt: false,
             in_time: false,
+            for_wish: false,
         });
         Ok(id)
+    }
+
+    /// A seat was given to a wish, or is so again: then the signs may have changed since.
+    pub fn offered(&mut self, now: i64, seat: Seat, again: bool) -> Result<ClaimId, Violation> {
+        let id = if again {
+            self.given(now, seat, i64::MAX)?
+        } else {
+            self.held(now, seat, i64::MAX)?
+        };
+        self.claims[id].for_wish = true;
+        Ok(id)
+    }
+
+    /// Whoever is offered the seat may take it until then.
+    pub fn offer_lasts(&mut self, id: ClaimId, until: i64) {
+        self.claims[id].until = until;
+    }
+
+    /// The offer was given back, not answered, or never came about.
+    pub fn offer_ended(&mut self, id: ClaimId) {
+        if self.claims[id].stage != Stage::Gone {
+            self.leave(id);
+        }
+    }
+
+    /// A seat was given back and is for wishes alone until then. True if that is new.
+    pub fn rests(&mut self, seat: Seat, until: i64) -> bool {
+        let is_new = !self.rests.contains(&(seat, until));
+        if is_new {
+            self.rests.push((seat, until));
+        }
+        is_new
+    }
+
+    /// Those that are over, which whoever looks at a clock that goes ahead finds free.
+    pub fn end_rests(&mut self, now: i64) -> usize {
+        let before = self.rests.len();
+        self.rests.retain(|(_, until)| *until > now);
+        before - self.rests.len()
+    }
+
+    pub fn forget_rests(&mut self) {
+        self.rests.clear();
+    }
+
+    /// Somebody who does not wish was given this seat.
+    pub fn is_rested(&self, seat: Seat) -> Result<(), Violation> {
+        let rests = |(other, until): &&(Seat, i64)| other.overlaps(seat) && self.latest < *until;
+        match self.rests.iter().find(rests) {
+            Some(rest) => violated("I4", format!("{seat:?} was given and rests: {rest:?}")),
+            None => Ok(()),
+        }
     }
 
     /// Somebody asked for a hold and heard nothing.
@@ -281,7 +364,8 @@ impl Oracle {
     pub fn crashed(&mut self, now: i64) {
         for id in &self.alive {
             let claim = &mut self.claims[*id];
-            claim.in_doubt |= matches!(claim.stage, Stage::Held | Stage::Asked);
+            let is_relaxed = !claim.for_wish && matches!(claim.stage, Stage::Held | Stage::Asked);
+            claim.in_doubt |= is_relaxed;
         }
         for ghost in &mut self.ghosts {
             ghost.is_over &= ghost.until <= now;
@@ -321,7 +405,7 @@ impl Oracle {
         let mut index = 0;
         while let Some(id) = self.alive.get(index).copied() {
             let claim = &self.claims[id];
-            let is_hold = matches!(claim.stage, Stage::Held | Stage::Over);
+            let is_hold = matches!(claim.stage, Stage::Held | Stage::Over) && !claim.for_wish;
             if is_hold && claim.until + LATE_MS <= now {
                 self.leave(id);
             } else {
@@ -351,7 +435,9 @@ impl Oracle {
             // A wave that a clock running ahead has released stays released.
             let sealed = self.is_sealed(now, seat.day, counter);
             let released = !self.is_sealed(self.latest, seat.day, counter);
-            least += u16::from(!sealed && !claimed);
+            let rests = |(other, until): &(Seat, i64)| now < *until && other.overlaps(seat);
+            let rested = !self.rests.iter().any(rests);
+            least += u16::from(!sealed && !claimed && rested);
             most += u16::from((!sealed || released) && !taken);
         }
         if least == 0 {
@@ -393,7 +479,7 @@ impl Oracle {
             self.claims[id].stage,
             Stage::Held | Stage::Asked | Stage::Over
         );
-        if was_hold {
+        if was_hold && !self.claims[id].for_wish {
             self.ended.push(id);
         }
         self.claims[id].stage = Stage::Gone;

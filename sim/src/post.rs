@@ -8,11 +8,13 @@ use morgenruh_engine::shell::engine::{Booking, ChangeError, ConfirmError, Exchan
 use parking_lot::Mutex;
 
 use crate::disk::Disk;
+use crate::wishers::WishNews;
 
 /// An answer on its way.
 pub struct Letter {
     pub who: usize,
-    /// Which of the person's questions it answers, or which ticket was exchanged.
+    /// Which of the person's questions it answers, which ticket was exchanged, or which wish it is
+    /// about.
     pub question: u64,
     pub news: News,
 }
@@ -21,6 +23,8 @@ pub enum News {
     Confirmed(Result<Booking, ConfirmError>),
     Changed(Result<Booking, ChangeError>),
     Passed(Result<LivePass, ExchangeError>),
+    /// About one of the wishes.
+    Wished(WishNews),
 }
 
 /// The letters of one life of the service.

@@ -69,6 +69,26 @@ tally! {
     staff_decisions,
     lines_drained,
     rooms_ended,
+    wishes_laid,
+    wishes_changed,
+    wishes_withdrawn,
+    offers,
+    offers_accepted,
+    offers_declined,
+    offers_lapsed,
+    /// Offers that waited longer because nobody could be told.
+    offers_untold,
+    /// Offers that waited longer because somebody was told late.
+    offers_told_late,
+    booked_unasked,
+    brought_forward,
+    wishes_merged,
+    wishes_outdated,
+    wishes_used_up,
+    wishes_overtaken,
+    rests,
+    rests_ended,
+    calms,
     histories,
 }
 

@@ -13,12 +13,14 @@ use morgenruh_engine::rules::holidays::Land;
 use morgenruh_engine::rules::room::RoomId;
 use morgenruh_engine::rules::time::{DayNumber, UnixMillis};
 
+use crate::wishers::WishTerms;
+
 /// Days on which somebody can have a visit.
 pub const DAYS: u16 = 2;
 /// Units between the first start and closing time, at most.
 pub const UNITS_MAX: u16 = 12;
-/// 8:00, when every office opens.
-pub const FIRST_UNIT: u16 = 96;
+/// 8:30, when every office opens: a visit touches one hour of the clock or two.
+pub const FIRST_UNIT: u16 = 102;
 /// Length of a unit in milliseconds.
 pub const UNIT_MS: i64 = 300_000;
 
@@ -45,6 +47,8 @@ pub struct Town {
     pub sealed_minutes: Option<u16>,
     /// The waiting room before that release, if there is one.
     pub room: Option<RoomTerms>,
+    /// What is promised to those who wish, if anybody can.
+    pub wishes: Option<WishTerms>,
 }
 
 /// What the sign at the waiting room says.
@@ -115,6 +119,7 @@ impl Town {
             hold_minutes: dice.u16(1..=10),
             sealed_minutes: dice.bool().then(|| dice.u16(1..=60)),
             room: None,
+            wishes: None,
         }
     }
 
@@ -153,6 +158,11 @@ impl Town {
     /// Which of the [`DAYS`] a number is.
     pub fn day(number: DayNumber) -> u16 {
         number.0 - FIRST_DAY.0
+    }
+
+    /// The number of one of the [`DAYS`].
+    pub fn day_number(day: u16) -> DayNumber {
+        DayNumber(FIRST_DAY.0 + day)
     }
 
     /// When a unit of a day begins.

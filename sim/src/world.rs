@@ -32,6 +32,8 @@ use crate::post::Post;
 use crate::tally::Tally;
 use crate::town::{DAYS, FIRST_UNIT, Town, UNITS_MAX};
 use crate::trace::Trace;
+use crate::wishers::WishTerms;
+use crate::wishers::Wishers;
 
 /// How far one outage stretches holds.
 const STRETCH_MAX: Millis = Millis::from_minutes(30);
@@ -55,6 +57,7 @@ pub struct World {
     pub oracle: Oracle,
     pub chronicle: Chronicle,
     pub lobby: Lobby,
+    pub wishers: Wishers,
     pub people: Vec<Person>,
     pub post: Post,
     pub tally: Tally,
@@ -64,7 +67,7 @@ pub struct World {
     scribe: Option<Scribe<Braked<Disk>>>,
     drain: Drain<Disk, Disk>,
     backlog: Arc<Backlog>,
-    disk: Disk,
+    pub disk: Disk,
     now: UnixMillis,
     /// Until then nothing is written and nothing falls due.
     paused: u32,
@@ -110,12 +113,15 @@ fn service(options: &Options, disk: Disk, now: UnixMillis) -> Service {
     let Ok((desk, scribe)) = scribe::open(journal, ledger_options) else {
         unreachable!("the simulated disk can always be read")
     };
-    let limits = Limits {
+    let mut limits = Limits {
         stretch_max: STRETCH_MAX,
         deadline_queue_max: options.deadlines_max,
         deadlines_max: options.deadlines_max,
         ..Limits::default()
     };
+    if let Some(WishTerms { answers, rest }) = options.town.wishes {
+        (limits.answers, limits.rest) = (answers, rest);
+    }
     let catalogue = Arc::new(options.town.catalogue());
     let engine = Engine::new(catalogue, Arc::new(desk.clone()), limits, None, now);
     Service {
@@ -149,6 +155,7 @@ impl World {
             oracle: Oracle::new(options.town.clone()),
             chronicle: Chronicle::default(),
             lobby: Lobby::new(options.people),
+            wishers: Wishers::default(),
             people: vec![Person::default(); options.people],
             post: Post::new(disk.clone()),
             tally: Tally::default(),
@@ -198,7 +205,7 @@ impl World {
             }
             Deed::Read => self.read()?,
             Deed::Tick if self.paused == 0 => self.tick(),
-            Deed::Turn if self.paused == 0 => self.turn(),
+            Deed::Turn if self.paused == 0 => self.turn()?,
             Deed::Drain => {
                 for _ in 0..self.dice.usize(1..8) {
                     self.drain()?;
@@ -237,11 +244,19 @@ impl World {
             Deed::TickRooms if self.paused == 0 => self.tick_rooms()?,
             Deed::Staff => self.staff()?,
             Deed::Pause => self.paused = self.dice.u32(1..100),
-            Deed::Tick | Deed::Turn | Deed::TickRooms => {}
+            Deed::Wish => {
+                let who = self.dice.usize(..self.people.len());
+                self.wish(who)?;
+            }
+            Deed::TickWishes if self.paused == 0 => self.tick_wishes()?,
+            Deed::Letters => self.hand_over()?,
+            Deed::Calm if !self.full => self.calm()?,
+            Deed::Tick | Deed::Turn | Deed::TickRooms | Deed::TickWishes | Deed::Calm => {}
         }
         if self.tally.steps.is_multiple_of(AUDIT_EVERY) {
             let turn = (self.tally.steps / AUDIT_EVERY) as u16 % (self.options.town.offices * DAYS);
             self.audit_day(turn / DAYS, turn % DAYS);
+            self.look_at_wishes(false)?;
         }
         self.hear()
     }
@@ -270,13 +285,14 @@ impl World {
             return Err(Violation(format!("I5: person {who} was never answered")));
         }
         self.settle_room()?;
+        self.settle_wishes()?;
         // Past every deadline, then again for those that an outage has stretched.
         let holds = i64::from(self.options.town.hold_minutes) * 2 * 60_000;
         for pass in [holds, STRETCH_MAX.0, holds] {
             let latest = self.now.max(self.chronicle.latest());
             self.set_clock(latest + Millis(pass + 2_000));
             self.tick();
-            self.turn();
+            self.turn()?;
             self.hear()?;
         }
         self.oracle.ticked(self.now.0);
@@ -284,12 +300,18 @@ impl World {
             self.people[who].forget_hold();
             self.look(who)?;
         }
+        self.look_at_kept()?;
         self.audit();
         self.read_everything()?;
         self.catch_up()?;
         self.chronicle.judge()?;
         self.tally.histories += 1;
         Ok(())
+    }
+
+    /// Whether the ledger takes what it is told.
+    pub fn is_ready(&self) -> bool {
+        self.desk.health().is_ready()
     }
 
     /// For a room that is being settled.
@@ -299,7 +321,7 @@ impl World {
 
     pub fn write(&mut self) -> Result<(), Violation> {
         self.drain()?;
-        self.turn();
+        self.turn()?;
         self.hear()
     }
 
@@ -307,7 +329,7 @@ impl World {
         for _ in 0..TURNS_MAX {
             let writes = self.disk.plates().facts();
             self.drain()?;
-            self.turn();
+            self.turn()?;
             self.hear()?;
             let idle = self.disk.plates().facts() == writes;
             if idle && self.desk.health().is_ready() {
@@ -369,7 +391,7 @@ impl World {
         self.trace.note("tick", usize::from(away), 0);
     }
 
-    fn turn(&mut self) {
+    fn turn(&mut self) -> Result<(), Violation> {
         let mishaps_before = self.disk.plates().mishaps;
         let written = self.scribe.as_mut().is_some_and(Scribe::turn);
         if !self.desk.health().is_ready() {
@@ -388,6 +410,7 @@ impl World {
             self.tally.unclear_commits += u64::from(waits);
         }
         self.trace.note("turn", usize::from(written), facts as u64);
+        self.watch_wishes()
     }
 
     fn jump(&mut self) {
@@ -421,6 +444,7 @@ impl World {
             scribe.run();
         }
         self.held_back |= self.backlog.records() >= self.options.backlog_max;
+        self.watch_wishes()?;
         self.hear()?;
         // A hold's end is left out when the queue is full or the disk is away.
         let all_written = self.disk.plates().mishaps == 0 && self.options.queue_max >= QUEUE_MAX;
@@ -430,7 +454,7 @@ impl World {
 
     /// Whether the last thing the ledger heard of was written: no refusal, nobody unanswered.
     fn desk_was_emptied(&self) -> bool {
-        !self.full && !self.people.iter().any(Person::waits)
+        !self.full && !self.people.iter().any(Person::waits) && !self.wishers.waits()
     }
 
     fn crash(&mut self) -> Result<(), Violation> {
@@ -444,7 +468,7 @@ impl World {
             }
             CrashPoint::BetweenAcks => {
                 self.post.last_letters(Some(self.dice.usize(..3)));
-                self.turn();
+                self.turn()?;
             }
             CrashPoint::InRecovery => {
                 self.disk.plates().cut_power();
@@ -460,11 +484,11 @@ impl World {
                 } else {
                     CrashPoint::BeforeDurable
                 });
-                self.turn();
+                self.turn()?;
             }
             _ => {
                 self.disk.plates().arm(point);
-                self.turn();
+                self.turn()?;
             }
         }
         let reached = !self.disk.plates().has_power();
@@ -485,6 +509,7 @@ impl World {
         for person in &mut self.people {
             person.connection_lost();
         }
+        self.wishers.connection_lost();
         self.disk.plates().restart(&mut self.dice);
         self.full = false;
         let away = [0, 1_000, 60_000, 15 * 60_000][self.dice.usize(..4)];
@@ -498,6 +523,7 @@ impl World {
         let service = service(&self.options, self.disk.clone(), self.now);
         let stored = self.disk.plates().stored(self.now);
         let twin = self.options.twins.then(|| stored.clone());
+        let rests = stored.rests.clone();
         (self.engine, self.desk) = (service.engine, service.desk);
         (self.scribe, self.drain) = (Some(service.scribe), service.drain);
         (self.backlog, self.held_back) = (service.backlog, false);
@@ -508,6 +534,7 @@ impl World {
         }
         self.audit();
         self.look_at_room()?;
+        self.wishes_recovered(&rests)?;
         // Nothing overdue may be served after a recovery.
         self.oracle.ticked(self.now.0);
         self.trace
@@ -521,7 +548,12 @@ impl World {
         let twin = service(&self.options, Disk::default(), self.now).engine;
         let recovered = twin.recover(self.now, stored);
         let rooms = World::room_image(&twin) == World::room_image(&self.engine);
-        if recovered.is_err() || !rooms || self.reservations(&twin) != self.engine_state() {
+        let wishes = World::wish_image(&twin) == World::wish_image(&self.engine);
+        if recovered.is_err()
+            || !rooms
+            || !wishes
+            || self.reservations(&twin) != self.engine_state()
+        {
             return Err(Violation("I9: one memory, two different recoveries".into()));
         }
         Ok(())
@@ -553,7 +585,7 @@ impl World {
         }
     }
 
-    fn days(&self) -> impl Iterator<Item = (u16, u16)> + use<> {
+    pub fn days(&self) -> impl Iterator<Item = (u16, u16)> + use<> {
         let offices = self.options.town.offices;
         (0..offices).flat_map(|office| (0..DAYS).map(move |day| (office, day)))
     }
@@ -587,6 +619,7 @@ impl World {
 
     fn read_day(&mut self, office: u16, day: u16, units: u16) -> Result<(), Violation> {
         let (index, date) = (OfficeIndex(office), Town::date(day));
+        self.see_rests(office, day);
         let starts = self
             .engine
             .starts(self.now, index, date, Channel::Public, &need(units));

@@ -1,6 +1,6 @@
 //! From what the ledger remembers to a running engine.
 //!
-//! Bookings come first, then holds, newest first: where a hold's end was not written down (the
+//! Bookings come first, then offers, then holds, newest first: where a hold's end was not written down (the
 //! ledger was away), whatever took its seat later wins. Then everything that is past its deadline
 //! expires, before anybody is served.
 
@@ -89,6 +89,9 @@ impl Engine {
         for origin in cancelled {
             self.rooms().disclaim(origin);
         }
+        // Before the holds: what was offered is promised, and a hold whose end nobody wrote down may
+        // still claim its seat.
+        self.recover_wishes(now, &of_wishes);
         for hold in stored.holds.into_iter().rev() {
             let (id, ticket) = (hold.id, hold.ticket);
             if !matches!(self.restore(hold), Ok(Ok(_))) {
@@ -102,7 +105,6 @@ impl Engine {
                 recovered.holds += 1;
             }
         }
-        self.recover_wishes(now, &of_wishes);
         Ok(recovered)
     }
 

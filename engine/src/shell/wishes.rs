@@ -36,8 +36,8 @@ pub(super) struct Watch {
     pub(super) away_since: Option<UnixMillis>,
     /// When the days that are still to be opened were last made.
     pub(super) days_made: Option<i64>,
-    /// Rooms whose draw the wishes know.
-    pub(super) drawn: BTreeSet<RoomId>,
+    /// Rooms whose draw the wishes know, and whether a lottery was still to be held then.
+    pub(super) placed: BTreeSet<(RoomId, bool)>,
 }
 
 impl Wishes {
@@ -63,8 +63,13 @@ impl Wishes {
         self.any.store(any, Ordering::Relaxed);
     }
 
+    /// What it wants is looked at again, and what the others of the same person want: nothing of
+    /// theirs is being decided any more. Call it without having the wishes locked.
     pub(super) fn add_fresh(&self, id: WishId) {
-        self.fresh.lock().push(id);
+        let beside = self.agent.lock().waiting_beside(id);
+        let mut fresh = self.fresh.lock();
+        fresh.push(id);
+        fresh.extend(beside);
         self.set_any(true);
     }
 

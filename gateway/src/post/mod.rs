@@ -47,7 +47,7 @@ pub(crate) enum Sent {
 
 /// Why nobody can be told anything.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum PostError {
+pub enum PostError {
     #[error("{0} cannot be used")]
     Settings(&'static str),
     #[error(transparent)]
@@ -78,7 +78,7 @@ pub(crate) enum CannotTell {
 }
 
 /// The ways on which notices leave.
-pub(crate) struct Post {
+pub struct Post {
     /// The city's name.
     name: Text,
     zone: TimeZone,
@@ -92,7 +92,7 @@ impl Post {
     ///
     /// # Errors
     /// [`PostError`] when they cannot be used as they are.
-    pub(crate) fn new(settings: &Settings, city: &City) -> Result<Post, PostError> {
+    pub fn new(settings: &Settings, city: &City) -> Result<Post, PostError> {
         // The settings see to it that there is one where anything can be sent.
         let public_url = settings.server.public_url.as_deref().unwrap_or_default();
         let host = Url::parse(public_url).ok();

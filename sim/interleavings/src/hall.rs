@@ -40,6 +40,7 @@ static CATALOGUE: LazyLock<Arc<Catalogue>> = LazyLock::new(|| {
         hold_minutes: 1,
         sealed_minutes: None,
         room: None,
+        wishes: None,
     };
     Arc::new(town.catalogue())
 });

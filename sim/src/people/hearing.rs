@@ -23,6 +23,10 @@ impl World {
                 self.hears_of_pass(who, question as u32, outcome)?;
                 continue;
             }
+            if let News::Wished(news) = news {
+                self.hears_of_wish(who, question as usize, news)?;
+                continue;
+            }
             let person = self.people[who];
             // An answer to a duplicate, or to somebody who has stopped listening.
             if question != person.questions || !person.in_flight {
@@ -81,7 +85,7 @@ impl World {
                     claim: hold.claim,
                     origin: hold.token.id,
                     at: hold.token.id,
-                    token: hold.token,
+                    token: Some(hold.token),
                     manage,
                     digest: manage.digest(),
                     sequence: 0,
@@ -139,6 +143,9 @@ impl World {
         match (same, answer, person.visit) {
             (true, Ok(booking), Some(visit)) => is_as_known(&booking, visit)?,
             (false, Err(ConfirmError::Hold(HoldUse::Spent)), _) => {}
+            // A wish is moving it, or has moved it.
+            (true, Err(ConfirmError::Hold(HoldUse::Spent)), Some(visit))
+                if visit.sequence > 0 || self.wishers.is_to_move(visit.origin) => {}
             (same, answer, visit) => return wrong("I8", (same, answer, visit)),
         }
         self.is_answered(who, "repeated");
@@ -227,7 +234,7 @@ impl World {
 }
 
 /// A booking is what its holder was told.
-pub(super) fn is_as_known(booking: &Booking, visit: Visit) -> Result<(), Violation> {
+pub(crate) fn is_as_known(booking: &Booking, visit: Visit) -> Result<(), Violation> {
     let confirmed = &booking.confirmed;
     let seat = visit.at.seat();
     let start = Town::instant(Town::day(seat.key.day), seat.start);

@@ -19,7 +19,7 @@ use crate::oracle::{ClaimId, Seat, Violation};
 use crate::post::{Letter, News};
 use crate::town::Town;
 use crate::world::{World, need};
-use hearing::is_as_known;
+pub(crate) use hearing::is_as_known;
 
 /// How near to the deadline a confirmation races with it.
 const RACE_MS: i64 = 1_000;
@@ -36,17 +36,17 @@ pub struct Hold {
 /// A booking and all that its holder knows of it.
 #[derive(Clone, Copy, Debug)]
 pub struct Visit {
-    claim: ClaimId,
-    origin: ReservationId,
+    pub claim: ClaimId,
+    pub origin: ReservationId,
     /// Where it is now.
-    at: ReservationId,
-    /// With which it was first booked.
-    token: HoldToken,
-    manage: Secret,
+    pub at: ReservationId,
+    /// With which it was first booked; None if it came of a wish.
+    pub token: Option<HoldToken>,
+    pub manage: Secret,
     /// Of `manage`: it is compared with at every look.
-    digest: Digest,
-    sequence: u32,
-    cancelled: bool,
+    pub digest: Digest,
+    pub sequence: u32,
+    pub cancelled: bool,
 }
 
 /// What a person wants to hear.
@@ -64,7 +64,7 @@ enum Question {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Person {
     hold: Option<Hold>,
-    visit: Option<Visit>,
+    pub visit: Option<Visit>,
     /// A secret, and its digest, with which nothing was given: it is as good as a new one.
     unused: Option<(Secret, Digest)>,
     question: Option<Question>,
@@ -86,6 +86,15 @@ impl Person {
 
     pub fn connection_lost(&mut self) {
         self.in_flight = false;
+    }
+
+    /// Whether they have asked for an end or another place of their booking.
+    pub fn leaves(&self) -> bool {
+        matches!(self.question, Some(Question::Cancel | Question::Move(_)))
+    }
+
+    pub fn is_idle(&self) -> bool {
+        self.question.is_none() && self.hold.is_none() && self.visit.is_none()
     }
 
     pub fn forget_hold(&mut self) {
@@ -142,7 +151,10 @@ impl World {
                 visit: Some(visit),
                 ..
             } => match chance {
-                0..60 => self.ask_to_move(who, visit, hold),
+                // While a wish may move the booking, nobody else does.
+                0..60 if !self.wishers.is_to_move(visit.origin) => {
+                    self.ask_to_move(who, visit, hold);
+                }
                 60..75 => self.release(who, hold)?,
                 _ => self.look(who)?,
             },
@@ -168,7 +180,7 @@ impl World {
         Ok(())
     }
 
-    fn answer_is_lost(&mut self) -> bool {
+    pub(crate) fn answer_is_lost(&mut self) -> bool {
         let lost = self.dice.u32(..1_000) < self.options.lost_answers;
         self.tally.lost_answers += u64::from(lost);
         lost
@@ -198,6 +210,7 @@ impl World {
             random: self.dice.u64(..),
             pass,
         };
+        self.see_rests(seat.office, seat.day);
         let answer = self.engine.hold(now, &ask);
         let lost = self.answer_is_lost();
         match answer {
@@ -215,14 +228,7 @@ impl World {
                 self.trace.note("hold lost", who, 0);
             }
             Ok(view) => {
-                let given = view.id.seat();
-                let at = Seat {
-                    office: given.key.office - 1,
-                    day: Town::day(given.key.day),
-                    counter: given.counter,
-                    start: given.start,
-                    units: u16::from(given.units),
-                };
+                let at = Seat::of(view.id);
                 if at
                     != (Seat {
                         counter: at.counter,
@@ -233,6 +239,7 @@ impl World {
                 }
                 let deadline = view.terms.deadline.0;
                 let ticket = self.seat_was_given(at, pass)?;
+                self.oracle.is_rested(at)?;
                 let claim = self.oracle.held(now.0, at, deadline)?;
                 self.chronicle.held(at, deadline);
                 let token = HoldToken {
@@ -346,13 +353,16 @@ impl World {
     }
 
     fn ask_again(&mut self, who: usize, visit: Visit, same: bool) {
+        let Some(token) = visit.token else {
+            return;
+        };
         self.tally.duplicate_submissions += 1;
         let (question, request) = if same {
             (Question::Repeat, request(visit.claim))
         } else {
             (Question::Other, request(visit.claim ^ (1 << 40)))
         };
-        self.confirm(who, question, visit.token, request);
+        self.confirm(who, question, token, request);
     }
 
     fn confirm(&mut self, who: usize, question: Question, token: HoldToken, request: Digest) {
@@ -494,6 +504,6 @@ impl World {
     }
 }
 
-fn fingerprint(id: ReservationId) -> u64 {
+pub(crate) fn fingerprint(id: ReservationId) -> u64 {
     u128::from_be_bytes(id.to_bytes()) as u64
 }

@@ -5,13 +5,14 @@
 //! the wishes until a moment that nobody can guess.
 
 use super::{Day, END_OF_TIME, HoldRefusal, HoldTerms, Reservation, State};
+use crate::canary::{Canary, sings};
 use crate::rules::calendar::{Guard, PlannedWave};
 use crate::rules::catalogue::Channel;
 use crate::rules::cells::CounterSet;
 use crate::rules::ids::{Digest, ReservationId, Seat};
-use crate::rules::need::Services;
+use crate::rules::need::{Need, Services};
 use crate::rules::room::RoomId;
-use crate::rules::time::UnixMillis;
+use crate::rules::time::{Millis, UnixMillis};
 
 /// A seat that was given back, and until when it is for wishes alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,14 +61,14 @@ impl Day {
                 public[unit] = public[unit].without(cells);
             }
         }
-        let until = self.rests.iter().map(|rest| rest.until).min();
+        let until = self.rests.iter().map(ends).min();
         self.next_change = self.next_release.min(until.unwrap_or(END_OF_TIME));
     }
 
     /// Gives back to the public what has rested long enough.
     pub(super) fn end_rests(&mut self, now: UnixMillis) {
         let (over, rests): (Vec<Rest>, Vec<Rest>) =
-            self.rests.iter().partition(|rest| rest.until <= now);
+            self.rests.iter().partition(|rest| ends(rest) <= now);
         self.rests = rests;
         let [public, .., agent] = &mut self.bookable;
         for Rest { seat, .. } in &over {
@@ -94,18 +95,31 @@ impl Day {
         self.bookable[Channel::Agent as usize][unit].and(planned(&self.plan.public, unit))
     }
 
-    /// By unit, the counters that are free for wishes: their own, and those of the public that no
-    /// waiting room has a claim on, or only this one.
+    /// By unit, the counters that are free for wishes: their own, and those of the public, resting
+    /// or not, that no waiting room has a claim on, or only this one.
     pub fn free_for_wishes(&mut self, now: UnixMillis, room: Option<RoomId>) -> Vec<CounterSet> {
         self.catch_up(now);
         let shut = self.shut(now, room);
         let free = |unit: usize| {
             let shut = shut.iter().filter_map(|(wave, _)| wave.cells.get(unit));
             let public = self.free(Channel::Public, unit);
-            let public = shut.fold(public, |set, cells| set.without(*cells));
-            public.or(self.free(Channel::Agent, unit))
+            let free = public.or(self.free(Channel::Agent, unit));
+            shut.fold(free, |set, cells| set.without(*cells))
         };
         (0..usize::from(self.plan.units)).map(free).collect()
+    }
+
+    /// Whether the need would find room among [`Day::free_for_wishes`], whenever that is. A visit can
+    /// begin in what rests and end in what does not.
+    pub fn has_room_for_wishes(&mut self, now: UnixMillis, need: &Need) -> bool {
+        let free = self.free_for_wishes(now, None);
+        let mut visits = free.windows(usize::from(need.units.max(1)));
+        visits.any(|visit| {
+            let counters = visit
+                .iter()
+                .fold(need.counters, |set, cells| set.and(*cells));
+            !counters.is_empty()
+        })
     }
 
     /// Holds one very seat for a wish, found among [`Day::free_for_wishes`] under the same lock.
@@ -158,6 +172,16 @@ impl Day {
             .filter_map(|wave| Some((wave, wave.guard.filter(is_shut)?.room)))
             .collect()
     }
+}
+
+/// When the seat is everybody's again.
+fn ends(rest: &Rest) -> UnixMillis {
+    let early = if sings(Canary::RestEndedEarly) {
+        Millis::from_minutes(1)
+    } else {
+        Millis(0)
+    };
+    UnixMillis(rest.until.0 - early.0)
 }
 
 fn planned(cells: &[CounterSet], unit: usize) -> CounterSet {

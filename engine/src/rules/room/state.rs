@@ -641,9 +641,13 @@ impl Room {
 
     /// Whether its seats are still to be given out in the order of the draw.
     pub fn awaits_lottery(&self) -> bool {
+        self.is_before_lottery() && !self.marks.allotting
+    }
+
+    /// Whether the ledger does not have the outcome of its lottery yet.
+    pub fn is_before_lottery(&self) -> bool {
         let is_lottery = self.plan.terms.policy == RoomPolicy::Lottery;
-        let is_open = self.ended.is_none() && !self.marks.allotting && self.allotted.is_none();
-        is_lottery && is_open
+        is_lottery && self.ended.is_none() && self.allotted.is_none()
     }
 
     /// A lottery is over. Returns what is to be told to the ledger, once.

@@ -8,10 +8,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::answer::AnswerTerms;
 use super::change;
 use super::fact::{Contact, Offer, WishEnding, WishFact};
-use super::index::{Entry, Found, Gap, Index};
+use super::index::{Entry, Found, Gap, Index, Suits};
 use super::pace::Pace;
 use super::tally::{Outcomes, Tally};
 use super::{Place, Wish, WishId};
+use crate::canary::{Canary, sings};
 use crate::rules::catalogue::{Catalogue, OfficeIndex, ServiceIndex};
 use crate::rules::cells::CounterSet;
 use crate::rules::ids::{DayKey, Digest, ReservationId, Secret};
@@ -137,7 +138,7 @@ pub enum Due {
 /// Wishes that wait: those who want to be asked, and those who do not. At night only the latter get
 /// something.
 #[derive(Debug, Default)]
-pub struct Pool {
+struct Pool {
     asking: Index,
     direct: Index,
 }
@@ -147,7 +148,7 @@ impl Pool {
         [&self.asking, &self.direct].into_iter()
     }
 
-    pub fn is_empty(&self) -> bool {
+    fn is_empty(&self) -> bool {
         self.each().all(Index::is_empty)
     }
 
@@ -321,21 +322,82 @@ impl Agent {
             return Err(LayRefusal::Full);
         }
         self.last = WishId(self.last.0 + 1);
-        Ok(self.last)
+        let id = self.last;
+        self.claim(id, wish, &marks(&contact.email, contact.phone.as_deref()));
+        if let Some(ticket) = ticket {
+            self.tickets.insert(ticket, id);
+        }
+        Ok(id)
     }
 
-    /// The best wish for a gap. `answerable` says whether there is time to ask.
-    pub fn find(&self, gap: &Gap<'_>, answerable: bool) -> Option<Match> {
-        self.find_in(&self.pool, gap, answerable)
+    /// The ledger could not keep what [`Agent::begin`] has begun.
+    pub fn not_laid(
+        &mut self,
+        id: WishId,
+        wish: &Wish,
+        contact: &Contact,
+        ticket: Option<TicketId>,
+    ) {
+        self.disclaim(id, wish, &marks(&contact.email, contact.phone.as_deref()));
+        if let Some(ticket) = ticket {
+            self.tickets.remove(&ticket);
+        }
     }
 
-    /// The same, among the wishes of a lottery.
-    pub fn find_in(&self, pool: &Pool, gap: &Gap<'_>, answerable: bool) -> Option<Match> {
-        let suits = |id: WishId, start: u16| self.may_have(id, gap, start);
-        let asking = answerable.then(|| pool.asking.find(gap, suits)).flatten();
-        let direct = pool.direct.find(gap, suits);
+    /// From now on the wish counts as one of its person's, and as the one for its booking.
+    fn claim(&mut self, id: WishId, wish: &Wish, marks: &[Digest]) {
+        for mark in marks {
+            for (service, _) in wish.services.iter() {
+                let wishes = self.persons.entry((*mark, service)).or_default();
+                if !wishes.contains(&id) {
+                    wishes.push(id);
+                }
+            }
+        }
+        if let Some(instead) = wish.instead_of {
+            self.instead.insert(instead.booking, id);
+        }
+    }
+
+    fn disclaim(&mut self, id: WishId, wish: &Wish, marks: &[Digest]) {
+        if let Some(instead) = wish.instead_of
+            && self.instead.get(&instead.booking) == Some(&id)
+        {
+            self.instead.remove(&instead.booking);
+        }
+        for mark in marks {
+            for (service, _) in wish.services.iter() {
+                if let Some(wishes) = self.persons.get_mut(&(*mark, service)) {
+                    wishes.retain(|other| *other != id);
+                    if wishes.is_empty() {
+                        self.persons.remove(&(*mark, service));
+                    }
+                }
+            }
+        }
+    }
+
+    /// The best wish for a gap, seen from `now`. There is time to ask for what starts in `asked` or
+    /// later.
+    pub fn find(&self, gap: &Gap<'_>, asked: u16) -> Option<Match> {
+        let key = DayKey {
+            office: gap.office,
+            day: gap.day,
+        };
+        let suits = |id: WishId, start: u16| self.may_have(id, key, start);
+        let answerable = Gap {
+            start: gap.start.max(asked),
+            ..*gap
+        };
+        let asking = self.pool.asking.find_where(&answerable, suits);
+        let direct = self.pool.direct.find_where(gap, suits);
         let rank = |found: &Found| (found.place, found.id);
-        let best = [asking, direct].into_iter().flatten().min_by_key(rank)?;
+        let found = [asking, direct].into_iter().flatten();
+        let best = if sings(Canary::WishPassedOver) {
+            found.max_by_key(rank)?
+        } else {
+            found.min_by_key(rank)?
+        };
         Some(Match {
             wish: best.id,
             start: best.start,
@@ -343,35 +405,19 @@ impl Agent {
         })
     }
 
-    /// The wishes of a room that wait and would come on one of these days.
-    pub fn lottery(&self, room: RoomId, first: DayNumber, last: DayNumber) -> Pool {
+    /// The wishes of a room whose lottery is still to be held, in the order of the draw.
+    pub fn drawn(&self, room: RoomId) -> Vec<WishId> {
         let of_room = self
             .tickets
             .iter()
             .filter(|(ticket, _)| ticket.room == room);
-        let mut waiting: Vec<(Place, WishId, &Known)> = of_room
-            .filter_map(|(_, id)| Some((*id, self.wishes.get(id)?)))
-            .filter(|(_, known)| known.standing == Standing::Waiting)
-            .filter(|(_, known)| known.wish.from <= last && first <= known.wish.until)
-            .map(|(id, known)| (known.place, id, known))
+        let mut drawn: Vec<(Place, WishId)> = of_room
+            .filter_map(|(_, id)| Some((self.wishes.get(id)?, *id)))
+            .filter(|(known, _)| known.standing == Standing::Undrawn && known.place.position > 0)
+            .map(|(known, id)| (known.place, id))
             .collect();
-        // In their order, so that each goes to the end of the index.
-        waiting.sort_unstable_by_key(|(place, id, _)| (*place, *id));
-        let mut pool = Pool::default();
-        for (_, id, known) in waiting {
-            let mut entry = known.entry(id);
-            entry.from = entry.from.max(first);
-            entry.until = entry.until.min(last);
-            pool.insert(known, entry);
-        }
-        pool
-    }
-
-    /// Takes a wish out of a lottery.
-    pub fn leave(&self, pool: &mut Pool, id: WishId) {
-        if let Some(known) = self.wishes.get(&id) {
-            pool.remove(known, id);
-        }
+        drawn.sort_unstable();
+        drawn.into_iter().map(|(_, id)| id).collect()
     }
 
     /// What the wishes of a room have come to: whether one is being decided about, and who has
@@ -395,30 +441,42 @@ impl Agent {
         (deciding, seats)
     }
 
-    /// Whether it has not turned this start down before, and nothing of the same person for the
-    /// same service is offered or being decided: several wishes of one person bring no more than
-    /// one.
-    fn may_have(&self, id: WishId, gap: &Gap<'_>, start: u16) -> bool {
+    /// Whether it has not turned this start down before, and nothing of the same person for the same
+    /// service is offered or being decided: several wishes of one person bring no more than one.
+    pub fn may_have(&self, id: WishId, key: DayKey, start: u16) -> Suits {
         let Some(known) = self.wishes.get(&id) else {
-            return false;
-        };
-        let key = DayKey {
-            office: gap.office,
-            day: gap.day,
+            return Suits::No;
         };
         let is_same = |seat: &ReservationId| {
             let seat = seat.seat();
             (seat.key, seat.start) == (key, start)
         };
         if known.seats.iter().any(is_same) {
-            return false;
+            return Suits::Elsewhere;
         }
         let is_open = |other: &WishId| {
             let standing = self.wishes.get(other).map(|other| other.standing);
             *other != id && matches!(standing, Some(Standing::Deciding | Standing::Offered(_)))
         };
         let mut others = self.of_same_person(known);
-        !others.any(|others| others.iter().any(is_open))
+        if others.any(|others| others.iter().any(is_open)) && !sings(Canary::PersonForgotten) {
+            Suits::No
+        } else {
+            Suits::Yes
+        }
+    }
+
+    /// The other wishes of the same person for the same service that wait. While this one was offered
+    /// something or being decided, they were passed over.
+    pub fn waiting_beside(&self, id: WishId) -> Vec<WishId> {
+        let others = self.wishes.get(&id).into_iter();
+        let others = others.flat_map(|known| self.of_same_person(known).flatten());
+        let waits = |other: &WishId| {
+            let standing = self.wishes.get(other).map(|other| other.standing);
+            *other != id && standing == Some(Standing::Waiting)
+        };
+        let others: BTreeSet<WishId> = others.copied().filter(waits).collect();
+        others.into_iter().collect()
     }
 
     fn of_same_person<'s>(&'s self, known: &'s Known) -> impl Iterator<Item = &'s Vec<WishId>> {
@@ -434,7 +492,10 @@ impl Agent {
     /// number that its next offer has.
     pub fn decide(&mut self, id: WishId) -> Option<u8> {
         let known = self.wishes.get(&id)?;
-        let decidable = matches!(known.standing, Standing::Waiting | Standing::Offered(_));
+        let decidable = matches!(
+            known.standing,
+            Standing::Waiting | Standing::Undrawn | Standing::Offered(_)
+        );
         if !decidable {
             return None;
         }
@@ -527,16 +588,9 @@ impl Agent {
             told: 0,
             before: END_OF_TIME,
         };
-        for mark in &known.marks {
-            for (service, _) in wish.services.iter() {
-                self.persons.entry((*mark, service)).or_default().push(id);
-            }
-        }
+        self.claim(id, wish, &known.marks);
         if let Some(ticket) = ticket {
             self.tickets.insert(ticket, id);
-        }
-        if let Some(instead) = wish.instead_of {
-            self.instead.insert(instead.booking, id);
         }
         self.outdated.insert((wish.until, id));
         self.wishes.insert(id, known);
@@ -554,6 +608,9 @@ impl Agent {
             return;
         };
         let (standing, since) = (known.standing, known.since);
+        let (old, marks) = (known.wish.clone(), known.marks.clone());
+        self.disclaim(id, &old, &marks);
+        self.claim(id, wish, &marks);
         // Out of the index as it was, and back into it as it is.
         self.stand(id, Standing::Deciding, since);
         if let Some(known) = self.wishes.get_mut(&id) {
@@ -562,13 +619,16 @@ impl Agent {
             known.wish = wish.clone();
             known.place = place;
             known.lines = lines(catalogue, wish);
+            if old.instead_of != wish.instead_of {
+                known.before = END_OF_TIME;
+            }
         }
         self.stand(id, standing, since);
     }
 
     /// Ends a wish that nothing can be done for; the next tick tells it to the ledger.
     pub fn end_soon(&mut self, id: WishId, how: WishEnding) {
-        self.ending.insert(id, how);
+        self.ending.entry(id).or_insert(how);
     }
 
     /// What a change would make of the place.
@@ -585,7 +645,8 @@ impl Agent {
     }
 
     fn lost(&mut self, at: UnixMillis, id: WishId, number: u8, lapsed: bool) {
-        let Some(known) = self.wishes.get_mut(&id) else {
+        let known = self.wishes.get_mut(&id);
+        let Some(known) = known.filter(|it| !it.standing.is_over()) else {
             return;
         };
         let offer = match known.standing {
@@ -632,9 +693,11 @@ impl Agent {
         }
         self.stand(id, Standing::Booked { booking, seat }, at);
         self.tell(id, at, What::Booked { booking, seat });
-        for other in others.into_iter().filter(|other| *other != id) {
-            // What is being decided ends by itself: it finds out when it comes back.
-            self.ending.insert(other, WishEnding::Merged);
+        // What is still being laid is a wish of its own.
+        let is_laid = |other: &WishId| *other != id && self.wishes.contains_key(other);
+        let others: Vec<WishId> = others.into_iter().filter(is_laid).collect();
+        for other in others {
+            self.ending.entry(other).or_insert(WishEnding::Merged);
         }
     }
 
@@ -647,15 +710,18 @@ impl Agent {
         of_room.map(|(ticket, id)| (*id, ticket.seq)).collect()
     }
 
-    /// A room is drawn: its wishes get their places.
-    pub fn place(&mut self, mut drawn: Vec<(WishId, Place)>) {
+    /// A room is drawn: its wishes get their places. They wait like all others from then on, unless a
+    /// lottery is held first.
+    pub fn place(&mut self, mut drawn: Vec<(WishId, Place)>, lottery: bool) {
         // In their order, so that each goes to the end of the index.
         drawn.sort_unstable_by_key(|(id, place)| (*place, *id));
         for (id, place) in drawn {
             if let Some(known) = self.wishes.get_mut(&id) {
                 known.place = place;
-                let since = known.since;
-                self.stand(id, Standing::Waiting, since);
+                if !lottery {
+                    let since = known.since;
+                    self.stand(id, Standing::Waiting, since);
+                }
             }
         }
     }
@@ -671,7 +737,7 @@ impl Agent {
         let (standing, since) = (known.standing, known.since);
         match start {
             None => {
-                self.ending.insert(id, WishEnding::Overtaken);
+                self.ending.entry(id).or_insert(WishEnding::Overtaken);
             }
             Some(start) => {
                 self.stand(id, Standing::Deciding, since);
@@ -701,8 +767,13 @@ impl Agent {
                 due.push(Due::Ended(*id, WishEnding::Outdated));
             }
         }
-        let ending = self.ending.iter().take(max);
-        for (id, how) in ending {
+        // What is on its way to the ledger comes back first. A wish that has lost all its offers
+        // waits for nothing any more.
+        let is_ready = |(id, how): &(&WishId, &WishEnding)| {
+            let standing = self.wishes.get(id).map(|it| it.standing);
+            standing != Some(Standing::Deciding) || **how == WishEnding::UsedUp
+        };
+        for (id, how) in self.ending.iter().filter(is_ready).take(max) {
             due.push(Due::Ended(*id, *how));
         }
         let remembered = UnixMillis(now.0.saturating_sub(REMEMBERED.0));
@@ -792,19 +863,8 @@ impl Agent {
             return;
         };
         self.outdated.remove(&(known.wish.until, id));
-        if let Some(instead) = known.wish.instead_of {
-            self.instead.remove(&instead.booking);
-        }
-        for mark in &known.marks {
-            for (service, _) in known.wish.services.iter() {
-                if let Some(wishes) = self.persons.get_mut(&(*mark, service)) {
-                    wishes.retain(|other| *other != id);
-                    if wishes.is_empty() {
-                        self.persons.remove(&(*mark, service));
-                    }
-                }
-            }
-        }
+        let (wish, marks) = (known.wish.clone(), known.marks.clone());
+        self.disclaim(id, &wish, &marks);
     }
 
     fn forget(&mut self, id: WishId) {
@@ -822,6 +882,12 @@ impl Agent {
 }
 
 impl Known {
+    /// Offices by number, and the units and counters that the visit needs there.
+    pub fn needs(&self) -> impl Iterator<Item = (u16, u8, CounterSet)> {
+        let lines = self.lines.iter();
+        lines.map(|line| (line.office, line.units, line.counters))
+    }
+
     fn entry(&self, id: WishId) -> Entry {
         Entry {
             id,

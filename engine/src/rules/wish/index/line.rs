@@ -257,8 +257,13 @@ impl Chunk {
         is_any(marks)
     }
 
-    /// Where a marked row would begin, if it really fits.
-    fn start(&self, row: usize, visits: &Visits<'_, '_>) -> Option<u16> {
+    /// Where a marked row would begin, of the starts that suit, if it really fits.
+    fn start(
+        &self,
+        row: usize,
+        visits: &Visits<'_, '_>,
+        suits: impl FnMut(u16) -> bool,
+    ) -> Option<u16> {
         let Row {
             notice_minutes,
             before,
@@ -275,7 +280,7 @@ impl Chunk {
                 .filter(|hour| self.columns.contains(visits.column(*hour), row))
                 .fold(0, |set, hour| set | 1 << hour)
         };
-        visits.start(hours, notice_minutes, before)
+        visits.start_where(hours, notice_minutes, before, suits)
     }
 }
 
@@ -292,6 +297,8 @@ pub(super) struct Search<'s, 'd> {
     /// Of that chunk: the rows that are still to be looked at.
     marks: Marks,
     head: Option<(Rank, u16)>,
+    /// Of the head, in the last chunk that was marked.
+    row: usize,
 }
 
 impl<'s, 'd> Search<'s, 'd> {
@@ -303,6 +310,7 @@ impl<'s, 'd> Search<'s, 'd> {
             word: CHUNK_WORDS,
             marks: [0; CHUNK_WORDS],
             head: None,
+            row: 0,
         }
     }
 
@@ -320,6 +328,12 @@ impl<'s, 'd> Search<'s, 'd> {
         }
         self.head
             .filter(|(rank, _)| limit.is_none_or(|limit| *rank < limit))
+    }
+
+    /// Another start for the head.
+    pub(super) fn elsewhere(&self, suits: impl FnMut(u16) -> bool) -> Option<u16> {
+        let chunk = self.line.chunks.get(self.chunks.checked_sub(1)?)?;
+        chunk.start(self.row, self.visits, suits)
     }
 
     /// Goes on behind the head.
@@ -348,7 +362,8 @@ impl<'s, 'd> Search<'s, 'd> {
             while *word != 0 {
                 let row = self.word * WORD + word.trailing_zeros() as usize;
                 *word &= *word - 1;
-                if let Some(start) = chunk.start(row, self.visits) {
+                if let Some(start) = chunk.start(row, self.visits, |_| true) {
+                    self.row = row;
                     return Some((chunk.rows[row].rank(), start));
                 }
             }

@@ -95,6 +95,15 @@ pub struct Found {
     pub units: u8,
 }
 
+/// Whether a wish may have a start at which it fits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Suits {
+    Yes,
+    /// Not this one, but perhaps another one in the gap.
+    Elsewhere,
+    No,
+}
+
 /// Who is before whom: no two wishes have the same.
 type Rank = (Place, WishId);
 
@@ -171,6 +180,21 @@ impl Index {
     /// get. Somebody fits at a start if the gap's counter is one of theirs, the day one of their
     /// days and all hours of the visit theirs, and if they get their notice.
     pub fn find(&self, gap: &Gap<'_>, mut suits: impl FnMut(WishId, u16) -> bool) -> Option<Found> {
+        self.find_where(gap, |id, start| {
+            if suits(id, start) {
+                Suits::Yes
+            } else {
+                Suits::No
+            }
+        })
+    }
+
+    /// As [`Index::find`]; who may not have one start is asked about the others, earliest first.
+    pub fn find_where(
+        &self,
+        gap: &Gap<'_>,
+        mut suits: impl FnMut(WishId, u16) -> Suits,
+    ) -> Option<Found> {
         let office = self.offices.get(&gap.office)?;
         let mut visits: Vec<Visits<'_, '_>> = Vec::new();
         let mut units_before = None;
@@ -194,7 +218,12 @@ impl Index {
                 }
             }
             let (nth, ((place, id), start)) = first?;
-            if suits(id, start) {
+            let start = match suits(id, start) {
+                Suits::Yes => Some(start),
+                Suits::Elsewhere => searches[nth].elsewhere(|start| suits(id, start) == Suits::Yes),
+                Suits::No => None,
+            };
+            if let Some(start) = start {
                 return Some(Found {
                     id,
                     place,

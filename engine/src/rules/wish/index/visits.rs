@@ -111,19 +111,25 @@ impl<'g, 'd> Visits<'g, 'd> {
             && self.gap.lead_minutes(self.last) >= Some(notice_minutes)
     }
 
-    /// Where a wish begins that wants these hours of the day.
+    /// Where a wish begins that wants these hours of the day, of the starts that suit.
     ///
     /// At the gap's first start if it can, else at its last one: then what is left of the gap is in
     /// one piece and serves longer visits than two pieces would. Only who can do neither is put in
     /// between, at the earliest.
-    pub(super) fn start(&self, hours: u32, notice_minutes: u32, before: UnixMillis) -> Option<u16> {
+    pub(super) fn start_where(
+        &self,
+        hours: u32,
+        notice_minutes: u32,
+        before: UnixMillis,
+        mut suits: impl FnMut(u16) -> bool,
+    ) -> Option<u16> {
         let fits = |start: &u16| {
             self.gap.instant(*start) < before
                 && self.gap.lead_minutes(*start) >= Some(notice_minutes)
                 && self.hours(*start).is_some_and(|asked| asked & !hours == 0)
         };
         let mut in_order = [self.first, self.last].into_iter().chain(self.starts());
-        in_order.find(fits)
+        in_order.find(|start| fits(start) && suits(*start))
     }
 
     fn starts(&self) -> impl Iterator<Item = u16> {
@@ -202,7 +208,7 @@ mod tests {
         let morning = morning();
         let gap = gap(&morning, 3, 40, 2);
         let visits = Visits::new(&gap, 3).unwrap();
-        let start = |wanted: u32, notice| visits.start(wanted, notice, ALWAYS);
+        let start = |wanted: u32, notice| visits.start_where(wanted, notice, ALWAYS, |_| true);
         assert_eq!(start(hours(8..12), 0), Some(4));
         // The first is too soon, so the last.
         assert_eq!(start(hours(8..12), 51), Some(36));
@@ -210,9 +216,12 @@ mod tests {
         assert_eq!(start(hours(9..10), 30 + 61), Some(14));
         assert_eq!(start(hours(9..10), 30 + 106), None);
         let before = NOW + Millis::from_minutes(30 + 20);
-        assert_eq!(visits.start(hours(8..12), 0, before), None);
+        assert_eq!(visits.start_where(hours(8..12), 0, before, |_| true), None);
         let before = before + Millis(1);
-        assert_eq!(visits.start(hours(8..12), 0, before), Some(4));
+        assert_eq!(
+            visits.start_where(hours(8..12), 0, before, |_| true),
+            Some(4)
+        );
     }
 
     #[test]

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use jiff::civil::Date;
 
+use crate::canary::{Canary, sings};
 use crate::rules::calendar::{UNIT, UNIT_MINUTES};
-use crate::rules::catalogue::{Channel, OfficeIndex};
+use crate::rules::catalogue::OfficeIndex;
 use crate::rules::cells::{COUNTERS_MAX, CounterSet};
 use crate::rules::day::{Day, SeatAsk};
 use crate::rules::ids::{DayKey, ReservationId, Seat};
@@ -14,7 +15,7 @@ use crate::rules::record::Fact;
 use crate::rules::room::RoomId;
 use crate::rules::time::{DayNumber, UnixMillis};
 use crate::rules::wish::WishId;
-use crate::rules::wish::agent::{Agent, Match, Pool, Standing, need_at};
+use crate::rules::wish::agent::{Agent, Match, Standing, need_at};
 use crate::rules::wish::fact::{Offer, WishEnding, WishFact};
 use crate::rules::wish::index::Gap;
 use crate::shell::engine::Engine;
@@ -75,10 +76,10 @@ impl Engine {
                 .series(jiff::Span::new().days(1))
                 .take_while(|date| *date <= last)
             {
-                let Some(starts) = self.starts(now, office, date, Channel::Agent, &need) else {
+                let Some(shard) = self.shard(office, date) else {
                     continue;
                 };
-                if !starts.starts.is_empty()
+                if shard.decide(|day| day.has_room_for_wishes(now, &need))
                     && let Some(day) = DayNumber::from_date(date)
                 {
                     let key = DayKey {
@@ -108,7 +109,8 @@ impl Engine {
         for (key, shard) in days {
             let due = || shard.decide(|day| day.next_change() <= now);
             let same = watch.seen.get(&key) == Some(&shard.changes());
-            if !same || again.contains(&key) || due() {
+            let seen = same || sings(Canary::FreedUnseen);
+            if !seen || again.contains(&key) || due() {
                 changed.push((key, shard));
             }
         }
@@ -135,27 +137,26 @@ impl Engine {
         let beyond = date > self.horizon(now, self.catalogue.office(office));
         let waits = self.look_at_wishes(|agent| agent.waiting_at(key.office)) > 0;
         if waits && !beyond {
-            self.give_day(now, key, shard, &mut Source::Everybody, random);
+            self.give_day(now, key, shard, random);
         }
         let changes = shard.changes();
         self.wishes.watch.lock().seen.insert(key, changes);
     }
 
-    /// Gives what is free on a day to those who come first in the source; how many got something.
+    /// Gives what is free on a day to those who come first.
     pub(super) fn give_day(
         &self,
         now: UnixMillis,
         key: DayKey,
         shard: &Arc<Shard>,
-        source: &mut Source<'_>,
         random: &mut impl FnMut() -> u64,
-    ) -> usize {
+    ) {
         let date = key.day.to_date();
-        let (mut direct, mut given) = (Vec::new(), 0);
+        let mut direct = Vec::new();
         let mut day = shard.lock();
         let mut agent = self.wishes.lock();
         let hours = self.hours(&day, date);
-        let mut gaps = gaps(now, &mut day, source.room());
+        let mut gaps = gaps(now, &mut day, None);
         while let Some(span) = gaps.pop_first() {
             let gap = Gap {
                 office: key.office,
@@ -169,7 +170,7 @@ impl Engine {
                 starts_at: day.plan().starts_at,
                 now,
             };
-            let Some(found) = self.best(&agent, source, &day, &gap) else {
+            let Some(found) = self.best(&agent, &day, &gap) else {
                 continue;
             };
             let seat = Seat {
@@ -189,47 +190,63 @@ impl Engine {
                     ..span
                 },
             ]);
-            let offered = (seat, source.room(), random());
-            let given_to = self.give(now, shard, (&mut day, &mut agent), found, offered);
-            // Whoever got nothing is not asked again either.
-            source.give(&agent, found.wish);
-            given += usize::from(given_to.is_some());
-            direct.extend(given_to.filter(|given| given.direct));
+            let to = found.wish;
+            let given = self.give(
+                now,
+                shard,
+                (&mut day, &mut agent),
+                to,
+                (seat, None, random()),
+            );
+            direct.extend(given.filter(|given| given.direct));
         }
         drop((agent, day));
-        for Given { wish, seat, .. } in direct {
-            self.book_directly(now, wish, seat);
+        for given in direct {
+            self.book_directly(now, given);
         }
-        given
     }
 
     /// Who gets a gap.
-    fn best(&self, agent: &Agent, source: &Source<'_>, day: &Day, gap: &Gap<'_>) -> Option<Match> {
+    fn best(&self, agent: &Agent, day: &Day, gap: &Gap<'_>) -> Option<Match> {
         let zone = &self.catalogue.city.zone;
-        let start = day.plan().instant(gap.start);
-        let last = UnixMillis(start.0 - day.plan().notice.0);
         let terms = &self.limits.answers;
-        let answerable = terms.deadline(zone, gap.now, start, last).is_some();
-        if !answerable {
+        let answerable = |unit: u16| {
+            let start = day.plan().instant(unit);
+            let last = UnixMillis(start.0 - day.plan().notice.0);
+            terms.deadline(zone, gap.now, start, last).is_some()
+        };
+        let mut asked = gap.start;
+        if !answerable(asked) {
+            // The later the start, the more time there is: a gap that begins too soon can go on
+            // for hours.
+            let mut behind = gap.end;
+            while asked < behind {
+                let middle = asked + (behind - asked) / 2;
+                if answerable(middle) {
+                    behind = middle;
+                } else {
+                    asked = middle + 1;
+                }
+            }
             self.wishes.watch.lock().later.insert(DayKey {
                 office: gap.office,
                 day: gap.day,
             });
         }
-        source.find(agent, gap, answerable)
+        agent.find(gap, asked)
     }
 
     /// Holds a seat for a wish, and offers it if the wish wants to be asked.
-    fn give(
+    pub(super) fn give(
         &self,
         now: UnixMillis,
         shard: &Arc<Shard>,
         (day, agent): (&mut Day, &mut Agent),
-        found: Match,
+        id: WishId,
         (seat, room, random): (Seat, Option<RoomId>, u64),
     ) -> Option<Given> {
-        let id = found.wish;
         let known = agent.known(id)?;
+        let before = known.standing;
         let (services, direct) = (known.wish.services, known.wish.auto_accept);
         let (start, end) = (
             day.plan().instant(seat.start),
@@ -258,6 +275,7 @@ impl Engine {
             wish: id,
             seat: reservation,
             direct,
+            before,
         };
         if direct {
             return Some(given);
@@ -282,7 +300,7 @@ impl Engine {
             if outcome.is_ok() {
                 agent.apply(&catalogue, now, id, &fact);
             } else {
-                agent.undo(id, Standing::Waiting);
+                agent.undo(id, before);
             }
             let standing = agent.known(id).map(|known| known.standing);
             drop(agent);
@@ -292,17 +310,26 @@ impl Engine {
             );
             if !is_offered {
                 settled.decide(|day| day.forget(reservation));
+                wishes.add_fresh(id);
             }
         });
         if refused {
+            // The day is as it was, and must be looked at all the same.
+            self.wishes.watch.lock().again.insert(seat.key);
             day.forget(reservation);
-            agent.undo(id, Standing::Waiting);
+            agent.undo(id, before);
         }
         (!refused).then_some(given)
     }
 
     /// Books a seat for a wish that does not want to be asked.
-    pub(super) fn book_directly(&self, now: UnixMillis, id: WishId, seat: ReservationId) {
+    pub(super) fn book_directly(&self, now: UnixMillis, given: Given) {
+        let Given {
+            wish: id,
+            seat,
+            before,
+            ..
+        } = given;
         let Some(known) = self.look_at_wishes(|agent| agent.known(id).cloned()) else {
             return;
         };
@@ -317,10 +344,12 @@ impl Engine {
                 shard.decide(|day| day.forget(seat));
             }
             let mut agent = wishes.lock();
-            agent.undo(id, Standing::Waiting);
+            agent.undo(id, before);
             if matches!(error, OfferError::Booking(_) | OfferError::TooManyMoves) {
                 agent.end_soon(id, WishEnding::Overtaken);
             }
+            drop(agent);
+            wishes.add_fresh(id);
         };
         if let Some(instead) = known.wish.instead_of {
             self.bring_forward(now, id, instead.booking, (seat, hold.digest()), refused);
@@ -350,53 +379,25 @@ impl Engine {
 
 /// A seat that somebody gets.
 #[derive(Clone, Copy, Debug)]
-struct Given {
-    wish: WishId,
-    seat: ReservationId,
+pub(super) struct Given {
+    pub(super) wish: WishId,
+    pub(super) seat: ReservationId,
     /// Whether it is booked without asking.
-    direct: bool,
-}
-
-/// Among whom a day is given out.
-pub(super) enum Source<'p> {
-    /// All who wait; what a waiting room has a claim on is left out.
-    Everybody,
-    /// Those of a room whose lottery it is; what it has a claim on is what they are there for.
-    Lottery { room: RoomId, pool: &'p mut Pool },
-}
-
-impl Source<'_> {
-    fn room(&self) -> Option<RoomId> {
-        match self {
-            Source::Everybody => None,
-            Source::Lottery { room, .. } => Some(*room),
-        }
-    }
-
-    fn find(&self, agent: &Agent, gap: &Gap<'_>, answerable: bool) -> Option<Match> {
-        match self {
-            Source::Everybody => agent.find(gap, answerable),
-            Source::Lottery { pool, .. } => agent.find_in(pool, gap, answerable),
-        }
-    }
-
-    fn give(&mut self, agent: &Agent, wish: WishId) {
-        if let Source::Lottery { pool, .. } = self {
-            agent.leave(pool, wish);
-        }
-    }
+    pub(super) direct: bool,
+    /// How the wish stood before.
+    before: Standing,
 }
 
 /// Free units in a row on one counter. The earliest is first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Span {
-    start: u16,
-    counter: u8,
-    end: u16,
+pub(super) struct Span {
+    pub(super) start: u16,
+    pub(super) counter: u8,
+    pub(super) end: u16,
 }
 
 /// What is free for wishes and not too soon.
-fn gaps(now: UnixMillis, day: &mut Day, room: Option<RoomId>) -> BTreeSet<Span> {
+pub(super) fn gaps(now: UnixMillis, day: &mut Day, room: Option<RoomId>) -> BTreeSet<Span> {
     let free = day.free_for_wishes(now, room);
     let plan = day.plan();
     let earliest = now + plan.notice;

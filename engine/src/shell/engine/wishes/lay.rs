@@ -82,7 +82,18 @@ impl Engine {
                 }
                 done(Ok(Durable::new(id, position)));
             }
-            Err(NotKept { .. }) => done(Err(LayError::LedgerAway)),
+            Err(NotKept { .. }) => {
+                if let WishFact::Laid {
+                    wish,
+                    contact: Some(contact),
+                    ticket,
+                    ..
+                } = &fact
+                {
+                    wishes.lock().not_laid(id, wish, contact, *ticket);
+                }
+                done(Err(LayError::LedgerAway));
+            }
         });
     }
 
@@ -108,6 +119,8 @@ impl Engine {
         wish: Wish,
         done: impl FnOnce(Result<Durable<Place>, WishError>) + Send + 'static,
     ) {
+        let instead = wish.instead_of.map(|instead| instead.booking);
+        let starts = instead.map(|booking| self.booking_start(booking));
         let mut agent = self.wishes.lock();
         let changeable = match agent.with_secret(id, secret).map(|known| known.standing) {
             None => Err(WishError::Unknown),
@@ -139,6 +152,9 @@ impl Engine {
             let mut agent = wishes.lock();
             if outcome.is_ok() {
                 agent.apply(&catalogue, now, id, &fact);
+                if let (Some(booking), Some(start)) = (instead, starts) {
+                    agent.booking_starts(booking, start);
+                }
             }
             agent.undo(id, before);
             drop(agent);
@@ -211,10 +227,12 @@ impl Engine {
                     });
                 }
                 wishes.lock().apply(&catalogue, now, id, &fact);
+                wishes.add_fresh(id);
                 done(Ok(()));
             }
             Err(NotKept { .. }) => {
                 wishes.lock().undo(id, before);
+                wishes.add_fresh(id);
                 done(Err(WishError::LedgerAway));
             }
         });

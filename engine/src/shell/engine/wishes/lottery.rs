@@ -1,13 +1,19 @@
 //! The lottery of a room: its seats go to the wishes in the order of the draw, all at once.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::give_out::Source;
-use crate::rules::ids::DayKey;
+use super::give_out::{Span, gaps};
+use crate::rules::ids::{DayKey, Seat};
 use crate::rules::room::fact::Allotment;
 use crate::rules::time::{DayNumber, Millis, UnixMillis};
+use crate::rules::wish::WishId;
+use crate::rules::wish::agent::Agent;
+use crate::rules::wish::index::Suits;
+use crate::rules::wish::windows::HOURS;
 use crate::shell::engine::Engine;
 use crate::shell::rooms::RoomShard;
+use crate::shell::shard::{DayGuard, Shard};
 
 /// After the release a wish that was laid just before it may still be on its way to the ledger.
 const SETTLED: Millis = Millis(2_000);
@@ -24,7 +30,7 @@ impl Engine {
             let Some(days) = due else {
                 continue;
             };
-            let mut days: Vec<DayKey> = days
+            let days: Vec<DayKey> = days
                 .iter()
                 .filter_map(|(office, date)| {
                     Some(DayKey {
@@ -33,15 +39,17 @@ impl Engine {
                     })
                 })
                 .collect();
-            // Whoever comes first gets what comes first.
-            days.sort_unstable_by_key(|key| (key.day, key.office));
             if self.hold_lottery(now, &shard, &days, random) == 0 {
                 self.end_lottery(now, &shard, &days);
             }
         }
     }
 
-    /// Gives out what is there; how many got something. After a crash it goes on where it was.
+    /// Each place in turn gets the earliest seat that fits its wish; how many got one. After a crash
+    /// it goes on where it was.
+    ///
+    /// All days are locked, in the order of their keys, until everybody had their turn: nobody else
+    /// decides about these seats anyway.
     fn hold_lottery(
         &self,
         now: UnixMillis,
@@ -49,22 +57,52 @@ impl Engine {
         days: &[DayKey],
         random: &mut impl FnMut() -> u64,
     ) -> usize {
-        let (Some(first), Some(last)) = (days.first(), days.last()) else {
-            return 0;
-        };
-        let mut pool = self.look_at_wishes(|agent| agent.lottery(room.id, first.day, last.day));
-        let mut given = 0;
-        for key in days {
-            let office = self.catalogue.office_by_number(key.office);
-            let shard = office.and_then(|office| self.shard(office, key.day.to_date()));
-            let (Some(shard), false) = (shard, pool.is_empty()) else {
+        let mut keys = days.to_vec();
+        keys.sort_unstable();
+        let shards: Vec<(DayKey, Arc<Shard>)> = keys
+            .into_iter()
+            .filter_map(|key| {
+                let office = self.catalogue.office_by_number(key.office)?;
+                Some((key, self.shard(office, key.day.to_date())?))
+            })
+            .collect();
+        let mut halls: Vec<Hall<'_>> = shards
+            .iter()
+            .map(|(key, shard)| {
+                let mut day = shard.lock();
+                let date = key.day.to_date();
+                Hall {
+                    key: *key,
+                    shard,
+                    weekday: u16::from(date.weekday().to_monday_zero_offset().unsigned_abs()),
+                    hours: self.hours(&day, date),
+                    gaps: gaps(now, &mut day, Some(room.id)),
+                    day,
+                }
+            })
+            .collect();
+        // Whoever comes first gets what comes first.
+        halls.sort_by_key(|hall| (hall.key.day, hall.key.office));
+        let mut agent = self.wishes.lock();
+        let (mut given, mut direct) = (0, Vec::new());
+        for id in agent.drawn(room.id) {
+            let Some((nth, seat)) = best(&agent, &halls, now, id) else {
                 continue;
             };
-            let mut source = Source::Lottery {
-                room: room.id,
-                pool: &mut pool,
+            let Hall {
+                shard, day, gaps, ..
+            } = &mut halls[nth];
+            let offered = (seat, Some(room.id), random());
+            let Some(got) = self.give(now, shard, (day, &mut agent), id, offered) else {
+                continue;
             };
-            given += self.give_day(now, *key, &shard, &mut source, random);
+            take(gaps, seat);
+            given += 1;
+            direct.extend(Some(got).filter(|got| got.direct));
+        }
+        drop((agent, halls));
+        for got in direct {
+            self.book_directly(now, got);
         }
         given
     }
@@ -87,4 +125,90 @@ impl Engine {
             self.tell(now, shard, &mut room, fact);
         }
     }
+}
+
+/// A day of the lottery, and what is left of it.
+struct Hall<'s> {
+    key: DayKey,
+    shard: &'s Arc<Shard>,
+    /// Monday is 0.
+    weekday: u16,
+    /// By unit, the hour on the clock.
+    hours: Vec<u8>,
+    gaps: BTreeSet<Span>,
+    day: DayGuard<'s>,
+}
+
+/// The earliest seat that fits the wish, and on which of the days it is.
+fn best(agent: &Agent, halls: &[Hall<'_>], now: UnixMillis, id: WishId) -> Option<(usize, Seat)> {
+    let known = agent.known(id)?;
+    let mut best: Option<(usize, Seat)> = None;
+    for (nth, hall) in halls.iter().enumerate() {
+        if best.is_some_and(|(_, seat)| seat.key.day < hall.key.day) {
+            break;
+        }
+        let wish = &known.wish;
+        let is_day = wish.from <= hall.key.day && hall.key.day <= wish.until;
+        let mut needs = known.needs().filter(|_| is_day);
+        let Some((_, units, counters)) = needs.find(|(office, ..)| *office == hall.key.office)
+        else {
+            continue;
+        };
+        let plan = hall.day.plan();
+        let notice = Millis::from_minutes(wish.notice_minutes);
+        let fits = |start: u16| {
+            let span = usize::from(start)..usize::from(start + u16::from(units));
+            let at = |hour: &u8| hall.weekday * HOURS + u16::from(*hour);
+            let in_window = |hour: &u8| wish.windows.contains(at(hour));
+            hall.hours[span].iter().all(in_window)
+                && plan.instant(start) >= now + notice
+                && agent.may_have(id, hall.key, start) == Suits::Yes
+        };
+        for gap in &hall.gaps {
+            if best.is_some_and(|(_, seat)| seat.start <= gap.start) {
+                break;
+            }
+            if !counters.contains(gap.counter) {
+                continue;
+            }
+            let last = gap.end.saturating_sub(u16::from(units));
+            let first = gap.start.next_multiple_of(plan.grid);
+            let mut starts = (first..=last).step_by(usize::from(plan.grid));
+            let Some(start) = starts.find(|start| fits(*start)) else {
+                continue;
+            };
+            if best.is_none_or(|(_, seat)| start < seat.start) {
+                let seat = Seat {
+                    key: hall.key,
+                    counter: gap.counter,
+                    start,
+                    units,
+                };
+                best = Some((nth, seat));
+            }
+        }
+    }
+    best
+}
+
+/// Takes a seat out of the gap in which it lies.
+fn take(gaps: &mut BTreeSet<Span>, seat: Seat) {
+    let is_around = |gap: &&Span| {
+        gap.counter == seat.counter && gap.start <= seat.start && seat.end() <= gap.end
+    };
+    let Some(gap) = gaps.iter().find(is_around).copied() else {
+        return;
+    };
+    gaps.remove(&gap);
+    let pieces = [
+        Span {
+            end: seat.start,
+            ..gap
+        },
+        Span {
+            start: seat.end(),
+            ..gap
+        },
+    ];
+    gaps.extend(pieces.into_iter().filter(|piece| piece.start < piece.end));
 }

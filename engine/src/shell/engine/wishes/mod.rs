@@ -13,6 +13,7 @@ mod tick;
 use std::sync::Arc;
 
 use super::{Engine, RestTerms};
+use crate::canary::{Canary, sings};
 use crate::rules::catalogue::{Channel, OfficeIndex};
 use crate::rules::day::{BookingRefusal, Day, HoldTerms, Reservation, Rest, State};
 use crate::rules::ids::{Digest, ReservationId};
@@ -150,7 +151,11 @@ impl Engine {
 
     /// Appends a relaxed fact of a wish and applies it; false when the ledger cannot take it.
     pub(super) fn note_wish(&self, now: UnixMillis, id: WishId, fact: WishFact) -> bool {
-        let mut agent = self.wishes.lock();
+        self.note_in(&mut self.wishes.lock(), now, id, fact)
+    }
+
+    /// The same for whoever has the wishes locked.
+    fn note_in(&self, agent: &mut Agent, now: UnixMillis, id: WishId, fact: WishFact) -> bool {
         let told = Fact::Wish {
             wish: id,
             fact: Box::new(fact.clone()),
@@ -191,24 +196,16 @@ impl Engine {
         outlook
     }
 
-    /// Puts wishes and rests back. Bookings, rooms and holds are there already.
+    /// Puts wishes and rests back. Bookings and rooms are there already.
     pub(in crate::shell) fn recover_wishes(&self, now: UnixMillis, stored: &Stored) {
         for (id, until) in &stored.rests {
             let Some((shard, _)) = self.day_of(*id).filter(|_| *until > now) else {
                 continue;
             };
             let seat = id.seat();
-            shard.decide(|day| {
-                let vacant = day
-                    .reservations()
-                    .all(|it| !it.state.occupies() || !it.id.seat().overlaps(seat));
-                if vacant {
-                    day.rest(Rest {
-                        seat,
-                        until: *until,
-                    });
-                }
-            });
+            let until = *until;
+            // Whoever has been given a part of it meanwhile has it; the rest of it goes on resting.
+            shard.decide(|day| day.rest(Rest { seat, until }));
         }
         let mut agent = Agent::new(self.limits.answers, stored.last_wish);
         for record in &stored.wish_facts {
@@ -221,7 +218,9 @@ impl Engine {
             if let Some(booking) = known.wish.instead_of.filter(|_| !known.standing.is_over()) {
                 instead.push(booking.booking);
             }
-            if let Standing::Offered(offer) = known.standing {
+            if let Standing::Offered(offer) = known.standing
+                && !sings(Canary::OfferForgotten)
+            {
                 offers.push((offer, known.contact.hold_secret(offer.number)));
             }
         }

@@ -1,6 +1,8 @@
 //! What time brings about: offers that nobody answers, wishes that are over, rooms that are drawn.
 
-use crate::rules::day::{Expiry, State};
+use crate::canary::{Canary, sings};
+use crate::rules::day::{Day, State};
+use crate::rules::ids::ReservationId;
 use crate::rules::time::{DayNumber, Millis, UnixMillis};
 use crate::rules::wish::agent::{Due, Notice, Standing, What};
 use crate::rules::wish::fact::{Offer, WishFact};
@@ -65,16 +67,7 @@ impl Engine {
                 Due::Forgotten(id) => {
                     self.note_wish(now, id, WishFact::Forgotten);
                 }
-                Due::Ended(id, how) => {
-                    let offer = self.look_at_wishes(|agent| match agent.known(id)?.standing {
-                        Standing::Offered(offer) => Some(offer),
-                        _ => None,
-                    });
-                    // An offer whose acceptance is on its way decides by itself.
-                    if offer.is_none_or(|offer| self.take_back(now, offer)) {
-                        self.note_wish(now, id, WishFact::Ended { how });
-                    }
-                }
+                Due::Ended(id, how) => self.end(now, id, WishFact::Ended { how }),
             }
         }
     }
@@ -95,57 +88,68 @@ impl Engine {
         {
             return;
         }
-        let Some((shard, _)) = self.existing(offer.seat) else {
-            self.note_wish(
-                now,
-                id,
-                WishFact::Lapsed {
-                    number: offer.number,
-                },
-            );
-            return;
-        };
-        let expiry = shard.decide(|day| {
-            let expiry = day.expire(now, offer.seat);
-            if expiry == Expiry::Freed {
-                self.resting().rest(day, offer.seat, now);
-            }
-            expiry
-        });
-        match expiry {
+        let number = offer.number;
+        let shard = self.existing(offer.seat).map(|(shard, _)| shard);
+        let mut day = shard.as_ref().map(|shard| shard.lock());
+        let state = day.as_ref().and_then(|day| day.reservation(offer.seat));
+        let fact = match state.map(|it| &it.state) {
+            None => WishFact::Lapsed { number },
+            Some(State::Held(terms)) if terms.deadline <= now => WishFact::Lapsed { number },
             // The acceptance is on its way, or its refusal has given it more time.
-            Expiry::Later(deadline) if deadline > UnixMillis(offer.deadline) => {
-                let fact = WishFact::Prolonged {
-                    number: offer.number,
-                    deadline: deadline.0,
-                };
-                self.note_wish(now, id, fact);
+            Some(State::Held(terms) | State::Confirming(terms, _))
+                if terms.deadline > UnixMillis(offer.deadline) =>
+            {
+                let deadline = terms.deadline.0;
+                WishFact::Prolonged { number, deadline }
             }
-            Expiry::Later(_) => {}
-            Expiry::Freed | Expiry::Nothing => {
-                let number = offer.number;
-                if self.note_wish(now, id, WishFact::Lapsed { number }) {
-                    self.wishes.add_fresh(id);
-                }
+            // It is accepted, and the wish hears of it at once.
+            Some(_) => return,
+        };
+        let lapses = matches!(fact, WishFact::Lapsed { .. });
+        // Noted before anybody can build on it: a lapse that the ledger has not taken is none.
+        if self.note_wish(now, id, fact) && lapses {
+            if let Some(day) = &mut day
+                && !sings(Canary::LapsedSeatKept)
+            {
+                self.give_back(now, day, offer.seat);
             }
+            drop(day);
+            self.wishes.add_fresh(id);
         }
     }
 
-    /// Gives an offered seat back, unless somebody has accepted it.
-    pub(super) fn take_back(&self, now: UnixMillis, offer: Offer) -> bool {
-        let Some((shard, _)) = self.existing(offer.seat) else {
-            return true;
+    /// Ends a wish, and gives back what it was offered unless that is being accepted: an acceptance
+    /// on its way decides by itself.
+    fn end(&self, now: UnixMillis, id: WishId, fact: WishFact) {
+        let standing = self.look_at_wishes(|agent| agent.known(id).map(|it| it.standing));
+        let offer = match standing {
+            Some(Standing::Offered(offer)) => Some(offer),
+            _ => None,
         };
-        shard.decide(|day| {
-            let state = day.reservation(offer.seat).map(|it| &it.state);
-            if matches!(state, Some(State::Confirming(..) | State::Booked(..))) {
-                return false;
-            }
-            if day.forget(offer.seat) {
-                self.resting().rest(day, offer.seat, now);
-            }
-            true
-        })
+        let shard = offer.and_then(|offer| self.existing(offer.seat));
+        let mut day = shard.as_ref().map(|(shard, _)| shard.lock());
+        let state = day.as_ref().zip(offer);
+        let state = state.and_then(|(day, offer)| day.reservation(offer.seat));
+        if state.is_some_and(|it| !matches!(it.state, State::Held(_))) {
+            return;
+        }
+        let mut agent = self.wishes.lock();
+        let unchanged = agent.known(id).map(|it| it.standing) == standing;
+        let ended = unchanged && self.note_in(&mut agent, now, id, fact);
+        drop(agent);
+        if ended && let (Some(day), Some(offer)) = (&mut day, offer) {
+            self.give_back(now, day, offer.seat);
+        }
+        drop(day);
+        if ended {
+            self.wishes.add_fresh(id);
+        }
+    }
+
+    fn give_back(&self, now: UnixMillis, day: &mut Day, seat: ReservationId) {
+        if day.forget(seat) {
+            self.resting().rest(day, seat, now);
+        }
     }
 
     /// A notice was handed over. Whoever hears late of an offer has so much longer to answer.
@@ -206,11 +210,16 @@ impl Engine {
         now < deadline
     }
 
-    /// Rooms that are drawn now tell their wishes their places.
+    /// Rooms that are drawn now tell their wishes their places; once more when a lottery is over.
     pub(super) fn place_the_drawn(&self) {
-        let known = self.wishes.watch.lock().drawn.clone();
         for shard in self.rooms.all() {
-            if known.contains(&shard.id) || !shard.decide(|room| room.drawn().is_some()) {
+            let (is_drawn, lottery) =
+                shard.decide(|room| (room.drawn().is_some(), room.is_before_lottery()));
+            let is_new = || {
+                let mut watch = self.wishes.watch.lock();
+                watch.placed.insert((shard.id, lottery))
+            };
+            if !is_drawn || !is_new() {
                 continue;
             }
             let undrawn = self.look_at_wishes(|agent| agent.undrawn(shard.id));
@@ -222,12 +231,10 @@ impl Engine {
                 };
                 undrawn.into_iter().filter_map(place).collect()
             });
-            let ids: Vec<WishId> = placed.iter().map(|(id, _)| *id).collect();
-            self.wishes.lock().place(placed);
-            for id in ids {
-                self.wishes.add_fresh(id);
+            if !lottery {
+                placed.iter().for_each(|(id, _)| self.wishes.add_fresh(*id));
             }
-            self.wishes.watch.lock().drawn.insert(shard.id);
+            self.wishes.lock().place(placed, lottery);
         }
     }
 }

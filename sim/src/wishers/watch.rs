@@ -1,0 +1,480 @@
+//! What everybody can see of wishes and seats, after each thing that happens.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use morgenruh_engine::rules::catalogue::{Channel, OfficeIndex};
+use morgenruh_engine::rules::day::{Rest, State};
+use morgenruh_engine::rules::ids::ReservationId;
+use morgenruh_engine::rules::time::UnixMillis;
+use morgenruh_engine::rules::wish::agent::{Agent, Known, Standing};
+use morgenruh_engine::rules::wish::fact::{Offer, WishEnding};
+use morgenruh_engine::rules::wish::{Place, Wish, WishId};
+use morgenruh_engine::shell::engine::Engine;
+use morgenruh_engine::shell::shard::Shard;
+
+use super::{Given, Wished, Wishers, wrong};
+use crate::chronicle::Wish as Ask;
+use crate::oracle::{Seat, Violation};
+use crate::people::{Visit, fingerprint, is_as_known};
+use crate::town::Town;
+use crate::world::World;
+
+/// A wish as its owner sees it.
+struct Look {
+    id: WishId,
+    wish: Wish,
+    place: Place,
+    standing: Standing,
+    offers: u8,
+    lost: u8,
+}
+
+impl Look {
+    fn of(id: WishId, known: &Known) -> Look {
+        Look {
+            id,
+            wish: known.wish.clone(),
+            place: known.place,
+            standing: known.standing,
+            offers: known.offers,
+            lost: known.lost,
+        }
+    }
+}
+
+fn index_of(known: &Known) -> Option<usize> {
+    known.contact.name.parse().ok()
+}
+
+impl World {
+    /// Looks at everything that may have changed, and whether it may.
+    pub fn watch_wishes(&mut self) -> Result<(), Violation> {
+        if self.options.town.wishes.is_none() {
+            return Ok(());
+        }
+        let Wishers { open, wished, .. } = &self.wishers;
+        let known = open.iter().filter(|it| wished[**it].id.is_some());
+        let known: Vec<usize> = known.copied().collect();
+        let booked = self.see_standings()?;
+        self.see_seats(&booked, &known)
+    }
+
+    /// As [`World::watch_wishes`], the wishes that are over included.
+    pub fn look_at_wishes(&mut self, after_crash: bool) -> Result<(), Violation> {
+        if self.options.town.wishes.is_none() {
+            return Ok(());
+        }
+        let looks: BTreeMap<usize, Look> = self.engine.look_at_wishes(|agent| {
+            let each = agent.each();
+            each.filter_map(|(id, known)| Some((index_of(known)?, Look::of(id, known))))
+                .collect()
+        });
+        for index in 0..self.wishers.wished.len() {
+            let wished = &mut self.wishers.wished[index];
+            let Some(look) = looks.get(&index) else {
+                if wished.id.is_some() {
+                    return wrong("I2", (index, "was laid and is forgotten", wished));
+                }
+                continue;
+            };
+            if wished.is_denied {
+                return wrong("I2", (index, "was not laid and is there", look.standing));
+            }
+            let was_over = wished.standing.is_some_and(Standing::is_over);
+            if !was_over {
+                continue;
+            }
+            let stays = wished.standing == Some(look.standing);
+            let is_strict =
+                wished.withdrawn || matches!(wished.standing, Some(Standing::Booked { .. }));
+            if !stays && (is_strict || !after_crash) {
+                return wrong("I2", (index, wished.standing, "has become", look.standing));
+            }
+            if !stays {
+                // Its end was written down without waiting.
+                wished.standing = Some(look.standing);
+                (wished.offers, wished.lost) = (look.offers, look.lost);
+                if !look.standing.is_over() {
+                    self.wishers.open.push(index);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads how wishes stand. Those that have become bookings.
+    fn see_standings(&mut self) -> Result<Vec<usize>, Violation> {
+        let mut booked = Vec::new();
+        for index in self.wishers.open.clone() {
+            let wished = &self.wishers.wished[index];
+            let id = wished.id;
+            let look = self.engine.look_at_wishes(|agent: &Agent| match id {
+                Some(id) => Some(Look::of(id, agent.known(id)?)),
+                None => {
+                    let mut each = agent.each();
+                    let found = each.find(|(_, known)| index_of(known) == Some(index));
+                    found.map(|(id, known)| Look::of(id, known))
+                }
+            });
+            let Some(look) = look else {
+                if id.is_some() {
+                    return wrong("I2", (index, "was laid and is forgotten"));
+                }
+                continue;
+            };
+            self.see_standing(index, &look)?;
+            if matches!(look.standing, Standing::Booked { .. }) {
+                booked.push(index);
+            }
+        }
+        let Wishers { open, wished, .. } = &mut self.wishers;
+        open.retain(|index| {
+            let Wished { id, asked, .. } = &wished[*index];
+            wished[*index].is_open() || (id.is_none() && asked.is_some())
+        });
+        Ok(booked)
+    }
+
+    fn see_standing(&mut self, index: usize, look: &Look) -> Result<(), Violation> {
+        let latest = self.now().max(self.chronicle.latest());
+        let wished = &mut self.wishers.wished[index];
+        wished.id = Some(look.id);
+        // Until it is answered, a change may have been made or not.
+        if look.wish != wished.wish {
+            if wished.changed.as_ref() != Some(&look.wish) {
+                return wrong("I2", (index, &wished.wish, "has become", &look.wish));
+            }
+            if wished.asked.is_none() {
+                wished.wish = look.wish.clone();
+            }
+        }
+        if wished.asked.is_none() {
+            wished.changed = None;
+        }
+        let open = match look.standing {
+            Standing::Offered(offer) => {
+                if offer.number != look.offers || offer.number <= wished.declined {
+                    return wrong("I2", (index, "was offered before", offer));
+                }
+                if !wished.seats.contains(&offer.seat) {
+                    wished.seats.push(offer.seat);
+                }
+                self.tally.offers += u64::from(look.offers > wished.offers);
+                1
+            }
+            Standing::Booked { seat, .. } => {
+                if wished.merges {
+                    return wrong("I1", (index, "a person is booked twice", seat));
+                }
+                if !look.wish.auto_accept && !wished.may_accept {
+                    return wrong("I1", (index, "was booked unasked", seat));
+                }
+                if !wished.seats.contains(&seat) {
+                    wished.seats.push(seat);
+                }
+                1
+            }
+            Standing::Waiting => 0,
+            _ => look.offers.saturating_sub(look.lost),
+        };
+        // An offer ends once.
+        if look.offers != look.lost + open || open > 1 {
+            return wrong("I6", (index, look.standing, look.offers, look.lost));
+        }
+        let before = wished.standing.replace(look.standing);
+        let lapsed = look.lost > wished.lost;
+        self.tally.offers_lapsed += u64::from(lapsed && look.place != wished.place);
+        if let (Some(Standing::Offered(old)), Standing::Offered(new)) = (before, look.standing)
+            && old.number == new.number
+        {
+            self.tally.offers_untold += u64::from(old.deadline < new.deadline);
+        }
+        wished.place = look.place;
+        (wished.offers, wished.lost) = (look.offers, look.lost);
+        if let Standing::Ended(how) = look.standing {
+            let count = match how {
+                WishEnding::Merged => &mut self.tally.wishes_merged,
+                WishEnding::Outdated => &mut self.tally.wishes_outdated,
+                WishEnding::UsedUp => &mut self.tally.wishes_used_up,
+                WishEnding::Overtaken => &mut self.tally.wishes_overtaken,
+                WishEnding::Withdrawn => return Ok(()),
+            };
+            *count += 1;
+            if how == WishEnding::Outdated && latest < Town::instant(0, 0) {
+                return wrong("I3", (index, "was outdated early"));
+            }
+        }
+        if before != Some(look.standing) {
+            self.trace.note("stands", index, u64::from(look.offers));
+        }
+        Ok(())
+    }
+
+    /// Reads who has which seat, and tells the oracle.
+    fn see_seats(&mut self, booked: &[usize], known: &[usize]) -> Result<(), Violation> {
+        let mut there: BTreeMap<ReservationId, UnixMillis> = BTreeMap::new();
+        let mut looked = Vec::new();
+        for (office, day) in self.days() {
+            let Some(shard) = self.engine.shard(OfficeIndex(office), Town::date(day)) else {
+                continue;
+            };
+            let changes = shard.changes();
+            if self.wishers.seen.insert((office, day), changes) == Some(changes) {
+                continue;
+            }
+            looked.push((office, day));
+            shard.decide(|day| {
+                for it in day.reservations().filter(|it| it.channel == Channel::Agent) {
+                    if let State::Held(terms) | State::Confirming(terms, _) = it.state {
+                        there.insert(it.id, terms.deadline);
+                    }
+                }
+            });
+            self.see_rests(office, day);
+        }
+        for index in booked {
+            self.has_booked(*index, known)?;
+        }
+        let is_looked_at = |seat: &ReservationId| {
+            let at = Seat::of(*seat);
+            looked.contains(&(at.office, at.day))
+        };
+        let gone: Vec<(ReservationId, Given)> = self
+            .wishers
+            .seats
+            .iter()
+            .filter(|(seat, _)| is_looked_at(seat) && !there.contains_key(seat))
+            .map(|(seat, given)| (*seat, *given))
+            .collect();
+        for (seat, given) in gone {
+            self.wishers.seats.remove(&seat);
+            self.chronicle.asked(given.claim, Ask::Release);
+            self.chronicle.done(given.claim, Ask::Release);
+            self.oracle.offer_ended(given.claim);
+        }
+        for seat in there.into_keys() {
+            if !self.wishers.seats.contains_key(&seat) {
+                self.was_given(seat)?;
+            }
+        }
+        self.has_its_seat()
+    }
+
+    /// Whoever is offered a seat has it, and nobody else's is held for nobody.
+    fn has_its_seat(&mut self) -> Result<(), Violation> {
+        let latest = self.now().max(self.chronicle.latest());
+        for index in &self.wishers.open {
+            let Some(Standing::Offered(Offer { seat, deadline, .. })) =
+                self.wishers.wished[*index].standing
+            else {
+                continue;
+            };
+            let has = self.wishers.seats.get(&seat).map(|given| given.of);
+            if has != Some(*index) && !self.wishers.lost_seats.contains(&seat) {
+                if latest < UnixMillis(deadline) {
+                    return wrong("I2", (index, "has lost what it is offered", seat, has));
+                }
+                self.wishers.lost_seats.insert(seat);
+            }
+        }
+        for (seat, given) in &self.wishers.seats {
+            let is_for = match self.wishers.wished[given.of].standing {
+                Some(Standing::Offered(offer)) => offer.seat == *seat,
+                Some(Standing::Deciding) => true,
+                _ => false,
+            };
+            if !is_for {
+                let standing = self.wishers.wished[given.of].standing;
+                return wrong("I6", (seat, "is held for nobody", given, standing));
+            }
+        }
+        Ok(())
+    }
+
+    /// A seat is held for a wish that was not.
+    fn was_given(&mut self, id: ReservationId) -> Result<(), Violation> {
+        let secret = {
+            let shard = self.shard_of(id);
+            shard.and_then(|it| it.decide(|day| day.reservation(id).map(|it| it.secret)))
+        };
+        let is_for = |index: &usize| {
+            let wished = &self.wishers.wished[*index];
+            match wished.standing {
+                Some(Standing::Offered(offer)) => offer.seat == id,
+                Some(Standing::Deciding) => {
+                    let number = wished.offers.saturating_add(1);
+                    Some(wished.secret.of_offer(number).digest()) == secret
+                }
+                _ => false,
+            }
+        };
+        let Some(of) = self.wishers.open.iter().copied().find(is_for) else {
+            return wrong("I6", (id, "is held for nobody"));
+        };
+        let (now, seat) = (self.now().0, Seat::of(id));
+        let standing = self.wishers.wished[of].standing;
+        let again = matches!(standing, Some(Standing::Offered(_)));
+        let claim = self.oracle.offered(now, seat, again)?;
+        self.chronicle.held(seat, i64::MAX / 2);
+        let wished = &self.wishers.wished[of];
+        if wished.wish.auto_accept && !again {
+            self.oracle.asks_confirmation(claim, now);
+            self.chronicle.asked(claim, Ask::Confirm);
+        }
+        self.wishers.seats.insert(id, Given { claim, of });
+        self.trace.note("given", of, fingerprint(id));
+        Ok(())
+    }
+
+    /// A wish became a booking: it is one like any other. It ends those of the same person that were
+    /// `known` before.
+    fn has_booked(&mut self, index: usize, known: &[usize]) -> Result<(), Violation> {
+        let wished = self.wishers.wished[index].clone();
+        let Some(Standing::Booked { booking, seat }) = wished.standing else {
+            return Ok(());
+        };
+        let Some(given) = self.wishers.seats.remove(&seat) else {
+            return wrong("I1", (index, "is booked where it was given nothing", seat));
+        };
+        self.chronicle.asked(given.claim, Ask::Confirm);
+        self.chronicle.done(given.claim, Ask::Confirm);
+        self.oracle.confirmed(given.claim)?;
+        self.tally.booked_unasked += u64::from(!wished.may_accept);
+        let siblings: Vec<usize> = self.wishers.siblings(index).collect();
+        for sibling in siblings.into_iter().filter(|it| known.contains(it)) {
+            self.wishers.wished[sibling].merges = true;
+        }
+        if wished.wish.instead_of.is_some() {
+            return self.has_moved(wished, booking, seat, given);
+        }
+        let hold = wished.secret.of_offer(wished.offers);
+        let manage = hold.manage();
+        let visit = Visit {
+            claim: given.claim,
+            origin: booking,
+            at: seat,
+            token: None,
+            manage,
+            digest: manage.digest(),
+            sequence: 0,
+            cancelled: false,
+        };
+        let person = &mut self.people[wished.who];
+        if person.is_idle() {
+            person.visit = Some(visit);
+        } else {
+            self.wishers.kept.push(visit);
+        }
+        Ok(())
+    }
+
+    /// The booking has one live seat: the new one, and no longer the old one.
+    fn has_moved(
+        &mut self,
+        wished: Wished,
+        booking: ReservationId,
+        seat: ReservationId,
+        given: Given,
+    ) -> Result<(), Violation> {
+        self.tally.brought_forward += 1;
+        let person = &mut self.people[wished.who];
+        let own = person.visit.filter(|visit| visit.origin == booking);
+        let Some(old) = own.or(wished.instead) else {
+            return wrong("I1", (booking, "was moved and was never booked"));
+        };
+        if old.origin != booking {
+            return wrong("I1", (booking, "was moved for", old));
+        }
+        let moved = Visit {
+            claim: given.claim,
+            at: seat,
+            sequence: old.sequence + 1,
+            ..old
+        };
+        if seat.seat().start >= old.at.seat().start && seat.day_key().day >= old.at.day_key().day {
+            return wrong(
+                "I1",
+                (booking, "was moved to what is no earlier", old.at, seat),
+            );
+        }
+        if own.is_some() {
+            person.visit = Some(moved);
+        }
+        let leaves = own.is_some() && person.leaves();
+        self.chronicle.asked(old.claim, Ask::Leave);
+        self.chronicle.done(old.claim, Ask::Leave);
+        self.oracle.asks_to_leave(old.claim);
+        self.oracle.left(old.claim)?;
+        if leaves {
+            self.chronicle.asked(given.claim, Ask::Leave);
+            self.oracle.asks_to_leave(given.claim);
+        }
+        if own.is_none() {
+            self.wishers.kept.push(moved);
+        }
+        Ok(())
+    }
+
+    /// Reads which seats of a day rest.
+    pub fn see_rests(&mut self, office: u16, day: u16) {
+        if self.options.town.wishes.is_none() {
+            return;
+        }
+        let shard = self.engine.shard(OfficeIndex(office), Town::date(day));
+        let rests: Vec<Rest> =
+            shard.map_or_else(Vec::new, |it| it.decide(|day| day.rests().to_vec()));
+        for Rest { seat, until } in rests {
+            let id = ReservationId::new(seat, 0, 0);
+            let is_new = self.oracle.rests(Seat::of(id), until.0);
+            self.tally.rests += u64::from(is_new);
+        }
+    }
+
+    /// The bookings that came of wishes while their person had another one.
+    pub fn look_at_kept(&mut self) -> Result<(), Violation> {
+        for visit in &self.wishers.kept {
+            match self.engine.booking(visit.origin, visit.manage) {
+                Ok(booking) => is_as_known(&booking, *visit)?,
+                Err(refusal) => return wrong("I2", (visit, refusal)),
+            }
+        }
+        Ok(())
+    }
+
+    /// The engine is there again.
+    pub fn wishes_recovered(
+        &mut self,
+        rests: &[(ReservationId, UnixMillis)],
+    ) -> Result<(), Violation> {
+        if self.options.town.wishes.is_none() {
+            return Ok(());
+        }
+        self.wishers.seen.clear();
+        self.oracle.forget_rests();
+        let now = self.now();
+        for (id, until) in rests.iter().filter(|(_, until)| *until > now) {
+            self.oracle.rests(Seat::of(*id), until.0);
+        }
+        self.look_at_wishes(true)?;
+        self.watch_wishes()
+    }
+
+    pub(super) fn shard_of(&self, id: ReservationId) -> Option<Arc<Shard>> {
+        let seat = Seat::of(id);
+        self.engine
+            .shard(OfficeIndex(seat.office), Town::date(seat.day))
+    }
+
+    /// Both engines, put together from the same memory, know the same wishes.
+    pub fn wish_image(engine: &Engine) -> Vec<(WishId, Standing, u8, u8)> {
+        engine.look_at_wishes(|agent| {
+            let each = agent.each();
+            let mut image: Vec<_> = each
+                .map(|(id, known)| (id, known.standing, known.offers, known.lost))
+                .collect();
+            image.sort_unstable_by_key(|(id, ..)| *id);
+            image
+        })
+    }
+}
