@@ -73,8 +73,7 @@ pub struct InsteadOf {
     pub manage_token: String,
 }
 
-/// How somebody hears of what becomes of a wish: `"email"`, `"poll"`, or
-/// `{"webhook": "https://…"}`.
+/// How somebody hears of what becomes of a wish: `"email"`, `"poll"`, or `{"webhook": address}`.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Notify {
