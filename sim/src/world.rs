@@ -112,15 +112,15 @@ fn service(options: &Options, disk: Disk, now: UnixMillis) -> Service {
     let Ok((desk, scribe)) = scribe::open(journal, ledger_options) else {
         unreachable!("the simulated disk can always be read")
     };
-    let wishes = options.town.wishes;
-    let limits = Limits {
-        answers: wishes.map_or(Limits::default().answers, |it| it.answers),
-        rest: wishes.map_or(Limits::default().rest, |it| it.rest),
+    let mut limits = Limits {
         stretch_max: STRETCH_MAX,
         deadline_queue_max: options.deadlines_max,
         deadlines_max: options.deadlines_max,
         ..Limits::default()
     };
+    if let Some(terms) = options.town.wishes {
+        (limits.answers, limits.rest) = (terms.answers, terms.rest);
+    }
     let catalogue = Arc::new(options.town.catalogue());
     let engine = Engine::new(catalogue, Arc::new(desk.clone()), limits, None, now);
     Service {
