@@ -7,7 +7,7 @@ use morgenruh_engine::rules::catalogue::{Channel, OfficeIndex};
 use morgenruh_engine::rules::day::{Rest, State};
 use morgenruh_engine::rules::ids::ReservationId;
 use morgenruh_engine::rules::time::UnixMillis;
-use morgenruh_engine::rules::wish::agent::{Agent, Known, Standing};
+use morgenruh_engine::rules::wish::agent::{Known, Standing};
 use morgenruh_engine::rules::wish::fact::{Offer, WishEnding};
 use morgenruh_engine::rules::wish::{Place, Wish, WishId};
 use morgenruh_engine::shell::engine::Engine;
@@ -65,63 +65,75 @@ impl World {
         if self.options.town.wishes.is_none() {
             return Ok(());
         }
-        let looks: BTreeMap<usize, Look> = self.engine.look_at_wishes(|agent| {
-            let each = agent.each();
-            each.filter_map(|(id, known)| Some((index_of(known)?, Look::of(id, known))))
-                .collect()
-        });
-        for index in 0..self.wishers.wished.len() {
-            let wished = &mut self.wishers.wished[index];
-            let Some(look) = looks.get(&index) else {
-                if wished.id.is_some() {
-                    return wrong("I2", (index, "was laid and is forgotten", wished));
+        let Wishers { wished, .. } = &self.wishers;
+        let is_over = |it: &Wished| it.standing.is_some_and(Standing::is_over);
+        let changed: Vec<(usize, Option<Look>)> = self.engine.look_at_wishes(|agent| {
+            let look = |(index, own): (usize, &Wished)| {
+                let id = own.id?;
+                match agent.known(id) {
+                    Some(known) if !is_over(own) || own.standing == Some(known.standing) => None,
+                    known => Some((index, known.map(|known| Look::of(id, known)))),
                 }
-                continue;
             };
-            if wished.is_denied {
-                return wrong("I2", (index, "was not laid and is there", look.standing));
-            }
-            let was_over = wished.standing.is_some_and(Standing::is_over);
-            if !was_over {
-                continue;
-            }
-            let stays = wished.standing == Some(look.standing);
-            let is_strict =
-                wished.withdrawn || matches!(wished.standing, Some(Standing::Booked { .. }));
-            if !stays && (is_strict || !after_crash) {
+            wished.iter().enumerate().filter_map(look).collect()
+        });
+        for (index, look) in changed {
+            let wished = &mut self.wishers.wished[index];
+            let Some(look) = look else {
+                return wrong("I2", (index, "was laid and is forgotten", wished));
+            };
+            let is_booked = matches!(wished.standing, Some(Standing::Booked { .. }));
+            if wished.withdrawn || is_booked || !after_crash {
                 return wrong("I2", (index, wished.standing, "has become", look.standing));
             }
-            if !stays {
-                // Its end was written down without waiting.
-                wished.standing = Some(look.standing);
-                (wished.offers, wished.lost) = (look.offers, look.lost);
-                if !look.standing.is_over() {
-                    self.wishers.open.push(index);
-                }
+            // Its end was written down without waiting.
+            wished.standing = Some(look.standing);
+            (wished.offers, wished.lost) = (look.offers, look.lost);
+            if !look.standing.is_over() {
+                self.wishers.open.push(index);
             }
         }
+        if after_crash {
+            self.denied_are_not_there()?;
+        }
         Ok(())
+    }
+
+    /// What was certainly not kept is not found later.
+    fn denied_are_not_there(&self) -> Result<(), Violation> {
+        let wished = &self.wishers.wished;
+        let found = self.engine.look_at_wishes(|agent| {
+            let mut each = agent.each().filter_map(|(_, known)| index_of(known));
+            each.find(|index| wished[*index].is_denied)
+        });
+        match found {
+            Some(index) => wrong("I2", (index, "was not laid and is there")),
+            None => Ok(()),
+        }
     }
 
     /// Reads how wishes stand. Those that have become bookings.
     fn see_standings(&mut self) -> Result<Vec<usize>, Violation> {
         let mut booked = Vec::new();
-        for index in self.wishers.open.clone() {
-            let wished = &self.wishers.wished[index];
-            let id = wished.id;
-            let look = self.engine.look_at_wishes(|agent: &Agent| match id {
-                Some(id) => Some(Look::of(id, agent.known(id)?)),
-                None => {
+        let Wishers { open, wished, .. } = &self.wishers;
+        let looks: Vec<(usize, Option<Look>)> = self.engine.look_at_wishes(|agent| {
+            let look = |index: &usize| {
+                let own = &wished[*index];
+                let Some(id) = own.id else {
                     let mut each = agent.each();
-                    let found = each.find(|(_, known)| index_of(known) == Some(index));
-                    found.map(|(id, known)| Look::of(id, known))
+                    let (id, known) = each.find(|(_, known)| index_of(known) == Some(*index))?;
+                    return Some((*index, Some(Look::of(id, known))));
+                };
+                match agent.known(id) {
+                    Some(known) if own.is_as(known) => None,
+                    known => Some((*index, known.map(|known| Look::of(id, known)))),
                 }
-            });
+            };
+            open.iter().filter_map(look).collect()
+        });
+        for (index, look) in looks {
             let Some(look) = look else {
-                if id.is_some() {
-                    return wrong("I2", (index, "was laid and is forgotten"));
-                }
-                continue;
+                return wrong("I2", (index, "was laid and is forgotten"));
             };
             self.see_standing(index, &look)?;
             if matches!(look.standing, Standing::Booked { .. }) {
@@ -421,14 +433,21 @@ impl World {
         if self.options.town.wishes.is_none() {
             return;
         }
-        let shard = self.engine.shard(OfficeIndex(office), Town::date(day));
-        let rests: Vec<Rest> =
-            shard.map_or_else(Vec::new, |it| it.decide(|day| day.rests().to_vec()));
-        for Rest { seat, until } in rests {
-            let id = ReservationId::new(seat, 0, 0);
-            let is_new = self.oracle.rests(Seat::of(id), until.0);
-            self.tally.rests += u64::from(is_new);
+        let Some(shard) = self.engine.shard(OfficeIndex(office), Town::date(day)) else {
+            return;
+        };
+        let changes = shard.changes();
+        if self.wishers.rested.insert((office, day), changes) == Some(changes) {
+            return;
         }
+        let (oracle, tally) = (&mut self.oracle, &mut self.tally);
+        shard.decide(|day| {
+            for Rest { seat, until } in day.rests() {
+                let id = ReservationId::new(*seat, 0, 0);
+                let is_new = oracle.rests(Seat::of(id), until.0);
+                tally.rests += u64::from(is_new);
+            }
+        });
     }
 
     /// The bookings that came of wishes while their person had another one.
@@ -451,6 +470,7 @@ impl World {
             return Ok(());
         }
         self.wishers.seen.clear();
+        self.wishers.rested.clear();
         self.oracle.forget_rests();
         let now = self.now();
         for (id, until) in rests.iter().filter(|(_, until)| *until > now) {
