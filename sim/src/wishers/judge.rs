@@ -43,7 +43,12 @@ impl World {
         self.trace.note("wishes", usize::from(self.is_ready()), 0);
         self.watch_wishes()?;
         if self.is_ready() {
-            self.tally.rests_ended += self.oracle.end_rests(now.0) as u64;
+            let ended = self.oracle.end_rests(now.0);
+            self.tally.rests_ended += ended as u64;
+            if ended > 0 {
+                // Until a day is looked at it keeps them, and the clock can be set back.
+                self.wishers.rested.clear();
+            }
         }
         let given = self.wishers.seats.iter();
         let given: Vec<(ReservationId, usize)> = given
