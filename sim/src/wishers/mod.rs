@@ -6,6 +6,7 @@
 //! deeds.rs    what people do
 //! hearing.rs  what they make of the answers
 //! watch.rs    what everybody can see of wishes and seats, after each thing that happens
+//! booked.rs   what it means that a wish became a booking
 //! judge.rs    who may be given what; what may not stay free
 //! ```
 //!
@@ -14,6 +15,7 @@
 //! nobody else's until then. Nobody is passed over, a person gets one seat, and once faults stop
 //! nothing stays free that somebody waits for.
 
+mod booked;
 mod deeds;
 mod hearing;
 mod judge;
