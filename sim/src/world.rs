@@ -32,7 +32,6 @@ use crate::post::Post;
 use crate::tally::Tally;
 use crate::town::{DAYS, FIRST_UNIT, Town, UNITS_MAX};
 use crate::trace::Trace;
-use crate::wishers::WishTerms;
 use crate::wishers::Wishers;
 
 /// How far one outage stretches holds.
@@ -119,8 +118,8 @@ fn service(options: &Options, disk: Disk, now: UnixMillis) -> Service {
         deadlines_max: options.deadlines_max,
         ..Limits::default()
     };
-    if let Some(WishTerms { answers, rest }) = options.town.wishes {
-        (limits.answers, limits.rest) = (answers, rest);
+    if let Some(terms) = options.town.wishes {
+        (limits.answers, limits.rest) = (terms.answers, terms.rest);
     }
     let catalogue = Arc::new(options.town.catalogue());
     let engine = Engine::new(catalogue, Arc::new(desk.clone()), limits, None, now);

@@ -1,8 +1,8 @@
 //! From what the ledger remembers to a running engine.
 //!
-//! Bookings come first, then offers, then holds, newest first: where a hold's end was not written down (the
-//! ledger was away), whatever took its seat later wins. Then everything that is past its deadline
-//! expires, before anybody is served.
+//! Bookings come first, then offers, then holds, newest first: where a hold's end was not written
+//! down (the ledger was away), whatever took its seat later wins. Then everything that is past its
+//! deadline expires, before anybody is served.
 
 use super::engine::Engine;
 use super::stored::Stored;
@@ -89,8 +89,8 @@ impl Engine {
         for origin in cancelled {
             self.rooms().disclaim(origin);
         }
-        // Before the holds: what was offered is promised, and a hold whose end nobody wrote down may
-        // still claim its seat.
+        // Before the holds: what was offered is promised, and a hold whose end nobody wrote down
+        // may still claim its seat.
         self.recover_wishes(now, &of_wishes);
         for hold in stored.holds.into_iter().rev() {
             let (id, ticket) = (hold.id, hold.ticket);

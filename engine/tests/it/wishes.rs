@@ -430,6 +430,40 @@ fn a_person_gets_one_seat_however_many_wishes_they_have() {
     assert_eq!(hallway.standing(same), Standing::Ended(WishEnding::Merged));
 }
 
+/// One start was turned down, not all of the gap that it begins.
+#[test]
+fn who_turns_one_start_down_is_offered_the_next() {
+    let (mut hallway, booked) = full();
+    let id = hallway.lay(wish(), 1);
+    hallway.cancel(booked[0]);
+    hallway.tick();
+    let offer = hallway.offer(id);
+    hallway.cancel(booked[1]);
+    hallway.decline(offer.seat, 1).unwrap();
+    hallway.ticks();
+    assert_eq!(hallway.offer(id).start, clock(TUESDAY, 8, 10).0);
+}
+
+/// While one wish of a person is offered something the others get nothing; afterwards they do.
+#[test]
+fn what_a_person_was_passed_over_for_is_still_theirs() {
+    let (mut hallway, booked) = full();
+    let first = hallway.lay(wish(), 1);
+    let wednesday = Wish {
+        from: DayNumber::from_date(WEDNESDAY).unwrap(),
+        ..wish()
+    };
+    let second = hallway.lay(wednesday, 1);
+    hallway.cancel(booked[0]);
+    hallway.cancel(booked[7]);
+    hallway.ticks();
+    hallway.offer(first);
+    assert_eq!(hallway.standing(second), Standing::Waiting);
+    hallway.withdraw(first, 1);
+    hallway.ticks();
+    assert_eq!(hallway.offer(second).start, clock(WEDNESDAY, 8, 10).0);
+}
+
 #[test]
 fn what_is_given_back_is_for_wishes_alone_for_a_while() {
     let rest = Millis::from_minutes(60);

@@ -43,7 +43,12 @@ impl World {
         self.trace.note("wishes", usize::from(self.is_ready()), 0);
         self.watch_wishes()?;
         if self.is_ready() {
-            self.tally.rests_ended += self.oracle.end_rests(now.0) as u64;
+            let ended = self.oracle.end_rests(now.0);
+            self.tally.rests_ended += ended as u64;
+            if ended > 0 {
+                // Until a day is looked at it keeps them, and the clock can be set back.
+                self.wishers.rested.clear();
+            }
         }
         let given = self.wishers.seats.iter();
         let given: Vec<(ReservationId, usize)> = given
@@ -106,8 +111,8 @@ impl World {
         Ok(())
     }
 
-    /// Whether a wish wants to begin at a unit of this day at this counter. `surely` leaves out what
-    /// cannot be known for certain.
+    /// Whether a wish wants to begin at a unit of this day at this counter. `surely` leaves out
+    /// what cannot be known for certain.
     fn fits(&self, index: usize, seat: Seat, start: u16, surely: bool) -> bool {
         let wished = &self.wishers.wished[index];
         let wish = &wished.wish;
@@ -155,15 +160,22 @@ impl World {
 
     /// Whether the seats of a counter are for passes of the waiting room.
     fn is_guarded(&self, counter: u8, day: u16) -> bool {
-        let Some(terms) = self.terms() else {
+        let closes_at = self.terms().map(|terms| terms.closes_at());
+        let is_over = closes_at.is_none_or(|closes_at| closes_at <= self.now());
+        !is_over && self.may_be_guarded(counter, day)
+    }
+
+    /// The same until the room is seen to be over, which comes a tick after its time.
+    fn may_be_guarded(&self, counter: u8, day: u16) -> bool {
+        if self.terms().is_none() {
             return false;
-        };
+        }
         let ended = self
             .engine
             .rooms()
             .named(Town::ROOM)
             .is_some_and(|room| room.decide(|it| it.ended().is_some()));
-        (counter, day) == (0, 0) && !ended && self.now() < terms.closes_at()
+        (counter, day) == (0, 0) && !ended
     }
 
     /// For two seconds nothing goes wrong: whoever could have something is given it.
@@ -252,7 +264,7 @@ impl World {
         let mut free = [false; UNITS_MAX as usize];
         let town = &self.options.town;
         let sealed = town.sealed_until(day, counter);
-        if sealed.is_some_and(|until| self.now() < until) || self.is_guarded(counter, day) {
+        if sealed.is_some_and(|until| self.now() < until) || self.may_be_guarded(counter, day) {
             return free;
         }
         for (unit, is_free) in (FIRST_UNIT..).zip(&mut free) {

@@ -6,14 +6,16 @@
 //! deeds.rs    what people do
 //! hearing.rs  what they make of the answers
 //! watch.rs    what everybody can see of wishes and seats, after each thing that happens
+//! booked.rs   what it means that a wish became a booking
 //! judge.rs    who may be given what; what may not stay free
 //! ```
 //!
-//! An acknowledged wish is there until it has ended, an acknowledged ending is one for ever. An offer
-//! ends once: it is accepted, declined or not answered in time, or its wish is over; its seat is
-//! nobody else's until then. Nobody is passed over, a person gets one seat, and once faults stop
+//! An acknowledged wish is there until it has ended, an acknowledged ending is one for ever. An
+//! offer ends once: it is accepted, declined or not answered in time, or its wish is over; its seat
+//! is nobody else's until then. Nobody is passed over, a person gets one seat, and once faults stop
 //! nothing stays free that somebody waits for.
 
+mod booked;
 mod deeds;
 mod hearing;
 mod judge;
@@ -24,7 +26,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use fastrand::Rng;
 use morgenruh_engine::rules::ids::{ReservationId, Secret};
 use morgenruh_engine::rules::time::{Millis, UnixMillis};
-use morgenruh_engine::rules::wish::agent::Standing;
+use morgenruh_engine::rules::wish::agent::{Known, Standing};
 use morgenruh_engine::rules::wish::answer::AnswerTerms;
 use morgenruh_engine::rules::wish::{Place, Wish, WishId};
 use morgenruh_engine::shell::engine::{Booking, LayError, OfferError, RestTerms, WishError};
@@ -138,6 +140,14 @@ impl Wished {
         self.id.is_some() && !self.standing.is_some_and(Standing::is_over)
     }
 
+    /// Whether nothing about it is news.
+    fn is_as(&self, known: &Known) -> bool {
+        self.standing == Some(known.standing)
+            && (self.place, self.offers, self.lost) == (known.place, known.offers, known.lost)
+            && (self.changed.is_none() || self.asked.is_some())
+            && self.wish == known.wish
+    }
+
     fn is_engaged(&self) -> bool {
         matches!(
             self.standing,
@@ -165,6 +175,8 @@ pub struct Wishers {
     lost_seats: BTreeSet<ReservationId>,
     /// By office and day: how often it had changed when it was last looked at.
     seen: BTreeMap<(u16, u16), u64>,
+    /// The same of the seats that rest.
+    rested: BTreeMap<(u16, u16), u64>,
     /// Bookings that came of wishes while their person had another one.
     kept: Vec<Visit>,
 }

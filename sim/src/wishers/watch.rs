@@ -7,7 +7,7 @@ use morgenruh_engine::rules::catalogue::{Channel, OfficeIndex};
 use morgenruh_engine::rules::day::{Rest, State};
 use morgenruh_engine::rules::ids::ReservationId;
 use morgenruh_engine::rules::time::UnixMillis;
-use morgenruh_engine::rules::wish::agent::{Agent, Known, Standing};
+use morgenruh_engine::rules::wish::agent::{Known, Standing};
 use morgenruh_engine::rules::wish::fact::{Offer, WishEnding};
 use morgenruh_engine::rules::wish::{Place, Wish, WishId};
 use morgenruh_engine::shell::engine::Engine;
@@ -16,7 +16,7 @@ use morgenruh_engine::shell::shard::Shard;
 use super::{Given, Wished, Wishers, wrong};
 use crate::chronicle::Wish as Ask;
 use crate::oracle::{Seat, Violation};
-use crate::people::{Visit, fingerprint, is_as_known};
+use crate::people::{fingerprint, is_as_known};
 use crate::town::Town;
 use crate::world::World;
 
@@ -65,63 +65,75 @@ impl World {
         if self.options.town.wishes.is_none() {
             return Ok(());
         }
-        let looks: BTreeMap<usize, Look> = self.engine.look_at_wishes(|agent| {
-            let each = agent.each();
-            each.filter_map(|(id, known)| Some((index_of(known)?, Look::of(id, known))))
-                .collect()
-        });
-        for index in 0..self.wishers.wished.len() {
-            let wished = &mut self.wishers.wished[index];
-            let Some(look) = looks.get(&index) else {
-                if wished.id.is_some() {
-                    return wrong("I2", (index, "was laid and is forgotten", wished));
+        let Wishers { wished, .. } = &self.wishers;
+        let is_over = |it: &Wished| it.standing.is_some_and(Standing::is_over);
+        let changed: Vec<(usize, Option<Look>)> = self.engine.look_at_wishes(|agent| {
+            let look = |(index, own): (usize, &Wished)| {
+                let id = own.id?;
+                match agent.known(id) {
+                    Some(known) if !is_over(own) || own.standing == Some(known.standing) => None,
+                    known => Some((index, known.map(|known| Look::of(id, known)))),
                 }
-                continue;
             };
-            if wished.is_denied {
-                return wrong("I2", (index, "was not laid and is there", look.standing));
-            }
-            let was_over = wished.standing.is_some_and(Standing::is_over);
-            if !was_over {
-                continue;
-            }
-            let stays = wished.standing == Some(look.standing);
-            let is_strict =
-                wished.withdrawn || matches!(wished.standing, Some(Standing::Booked { .. }));
-            if !stays && (is_strict || !after_crash) {
+            wished.iter().enumerate().filter_map(look).collect()
+        });
+        for (index, look) in changed {
+            let wished = &mut self.wishers.wished[index];
+            let Some(look) = look else {
+                return wrong("I2", (index, "was laid and is forgotten", wished));
+            };
+            let is_booked = matches!(wished.standing, Some(Standing::Booked { .. }));
+            if wished.withdrawn || is_booked || !after_crash {
                 return wrong("I2", (index, wished.standing, "has become", look.standing));
             }
-            if !stays {
-                // Its end was written down without waiting.
-                wished.standing = Some(look.standing);
-                (wished.offers, wished.lost) = (look.offers, look.lost);
-                if !look.standing.is_over() {
-                    self.wishers.open.push(index);
-                }
+            // Its end was written down without waiting.
+            wished.standing = Some(look.standing);
+            (wished.offers, wished.lost) = (look.offers, look.lost);
+            if !look.standing.is_over() {
+                self.wishers.open.push(index);
             }
         }
+        if after_crash {
+            self.denied_are_not_there()?;
+        }
         Ok(())
+    }
+
+    /// What was certainly not kept is not found later.
+    fn denied_are_not_there(&self) -> Result<(), Violation> {
+        let wished = &self.wishers.wished;
+        let found = self.engine.look_at_wishes(|agent| {
+            let mut each = agent.each().filter_map(|(_, known)| index_of(known));
+            each.find(|index| wished[*index].is_denied)
+        });
+        match found {
+            Some(index) => wrong("I2", (index, "was not laid and is there")),
+            None => Ok(()),
+        }
     }
 
     /// Reads how wishes stand. Those that have become bookings.
     fn see_standings(&mut self) -> Result<Vec<usize>, Violation> {
         let mut booked = Vec::new();
-        for index in self.wishers.open.clone() {
-            let wished = &self.wishers.wished[index];
-            let id = wished.id;
-            let look = self.engine.look_at_wishes(|agent: &Agent| match id {
-                Some(id) => Some(Look::of(id, agent.known(id)?)),
-                None => {
+        let Wishers { open, wished, .. } = &self.wishers;
+        let looks: Vec<(usize, Option<Look>)> = self.engine.look_at_wishes(|agent| {
+            let look = |index: &usize| {
+                let own = &wished[*index];
+                let Some(id) = own.id else {
                     let mut each = agent.each();
-                    let found = each.find(|(_, known)| index_of(known) == Some(index));
-                    found.map(|(id, known)| Look::of(id, known))
+                    let (id, known) = each.find(|(_, known)| index_of(known) == Some(*index))?;
+                    return Some((*index, Some(Look::of(id, known))));
+                };
+                match agent.known(id) {
+                    Some(known) if own.is_as(known) => None,
+                    known => Some((*index, known.map(|known| Look::of(id, known)))),
                 }
-            });
+            };
+            open.iter().filter_map(look).collect()
+        });
+        for (index, look) in looks {
             let Some(look) = look else {
-                if id.is_some() {
-                    return wrong("I2", (index, "was laid and is forgotten"));
-                }
-                continue;
+                return wrong("I2", (index, "was laid and is forgotten"));
             };
             self.see_standing(index, &look)?;
             if matches!(look.standing, Standing::Booked { .. }) {
@@ -327,108 +339,26 @@ impl World {
         Ok(())
     }
 
-    /// A wish became a booking: it is one like any other. It ends those of the same person that were
-    /// `known` before.
-    fn has_booked(&mut self, index: usize, known: &[usize]) -> Result<(), Violation> {
-        let wished = self.wishers.wished[index].clone();
-        let Some(Standing::Booked { booking, seat }) = wished.standing else {
-            return Ok(());
-        };
-        let Some(given) = self.wishers.seats.remove(&seat) else {
-            return wrong("I1", (index, "is booked where it was given nothing", seat));
-        };
-        self.chronicle.asked(given.claim, Ask::Confirm);
-        self.chronicle.done(given.claim, Ask::Confirm);
-        self.oracle.confirmed(given.claim)?;
-        self.tally.booked_unasked += u64::from(!wished.may_accept);
-        let siblings: Vec<usize> = self.wishers.siblings(index).collect();
-        for sibling in siblings.into_iter().filter(|it| known.contains(it)) {
-            self.wishers.wished[sibling].merges = true;
-        }
-        if wished.wish.instead_of.is_some() {
-            return self.has_moved(wished, booking, seat, given);
-        }
-        let hold = wished.secret.of_offer(wished.offers);
-        let manage = hold.manage();
-        let visit = Visit {
-            claim: given.claim,
-            origin: booking,
-            at: seat,
-            token: None,
-            manage,
-            digest: manage.digest(),
-            sequence: 0,
-            cancelled: false,
-        };
-        let person = &mut self.people[wished.who];
-        if person.is_idle() {
-            person.visit = Some(visit);
-        } else {
-            self.wishers.kept.push(visit);
-        }
-        Ok(())
-    }
-
-    /// The booking has one live seat: the new one, and no longer the old one.
-    fn has_moved(
-        &mut self,
-        wished: Wished,
-        booking: ReservationId,
-        seat: ReservationId,
-        given: Given,
-    ) -> Result<(), Violation> {
-        self.tally.brought_forward += 1;
-        let person = &mut self.people[wished.who];
-        let own = person.visit.filter(|visit| visit.origin == booking);
-        let Some(old) = own.or(wished.instead) else {
-            return wrong("I1", (booking, "was moved and was never booked"));
-        };
-        if old.origin != booking {
-            return wrong("I1", (booking, "was moved for", old));
-        }
-        let moved = Visit {
-            claim: given.claim,
-            at: seat,
-            sequence: old.sequence + 1,
-            ..old
-        };
-        if seat.seat().start >= old.at.seat().start && seat.day_key().day >= old.at.day_key().day {
-            return wrong(
-                "I1",
-                (booking, "was moved to what is no earlier", old.at, seat),
-            );
-        }
-        if own.is_some() {
-            person.visit = Some(moved);
-        }
-        let leaves = own.is_some() && person.leaves();
-        self.chronicle.asked(old.claim, Ask::Leave);
-        self.chronicle.done(old.claim, Ask::Leave);
-        self.oracle.asks_to_leave(old.claim);
-        self.oracle.left(old.claim)?;
-        if leaves {
-            self.chronicle.asked(given.claim, Ask::Leave);
-            self.oracle.asks_to_leave(given.claim);
-        }
-        if own.is_none() {
-            self.wishers.kept.push(moved);
-        }
-        Ok(())
-    }
-
     /// Reads which seats of a day rest.
     pub fn see_rests(&mut self, office: u16, day: u16) {
         if self.options.town.wishes.is_none() {
             return;
         }
-        let shard = self.engine.shard(OfficeIndex(office), Town::date(day));
-        let rests: Vec<Rest> =
-            shard.map_or_else(Vec::new, |it| it.decide(|day| day.rests().to_vec()));
-        for Rest { seat, until } in rests {
-            let id = ReservationId::new(seat, 0, 0);
-            let is_new = self.oracle.rests(Seat::of(id), until.0);
-            self.tally.rests += u64::from(is_new);
+        let Some(shard) = self.engine.shard(OfficeIndex(office), Town::date(day)) else {
+            return;
+        };
+        let changes = shard.changes();
+        if self.wishers.rested.insert((office, day), changes) == Some(changes) {
+            return;
         }
+        let (oracle, tally) = (&mut self.oracle, &mut self.tally);
+        shard.decide(|day| {
+            for Rest { seat, until } in day.rests() {
+                let id = ReservationId::new(*seat, 0, 0);
+                let is_new = oracle.rests(Seat::of(id), until.0);
+                tally.rests += u64::from(is_new);
+            }
+        });
     }
 
     /// The bookings that came of wishes while their person had another one.
@@ -451,6 +381,7 @@ impl World {
             return Ok(());
         }
         self.wishers.seen.clear();
+        self.wishers.rested.clear();
         self.oracle.forget_rests();
         let now = self.now();
         for (id, until) in rests.iter().filter(|(_, until)| *until > now) {

@@ -109,8 +109,8 @@ impl Day {
         (0..usize::from(self.plan.units)).map(free).collect()
     }
 
-    /// Whether the need would find room among [`Day::free_for_wishes`], whenever that is. A visit can
-    /// begin in what rests and end in what does not.
+    /// Whether the need would find room among [`Day::free_for_wishes`], whenever that is. A visit
+    /// can begin in what rests and end in what does not.
     pub fn has_room_for_wishes(&mut self, now: UnixMillis, need: &Need) -> bool {
         let free = self.free_for_wishes(now, None);
         let mut visits = free.windows(usize::from(need.units.max(1)));

@@ -441,8 +441,9 @@ impl Agent {
         (deciding, seats)
     }
 
-    /// Whether it has not turned this start down before, and nothing of the same person for the same
-    /// service is offered or being decided: several wishes of one person bring no more than one.
+    /// Whether it has not turned this start down before, and nothing of the same person for the
+    /// same service is offered or being decided: several wishes of one person bring no more than
+    /// one.
     pub fn may_have(&self, id: WishId, key: DayKey, start: u16) -> Suits {
         let Some(known) = self.wishes.get(&id) else {
             return Suits::No;
@@ -466,8 +467,8 @@ impl Agent {
         }
     }
 
-    /// The other wishes of the same person for the same service that wait. While this one was offered
-    /// something or being decided, they were passed over.
+    /// The other wishes of the same person for the same service that wait. While this one was
+    /// offered something or being decided, they were passed over.
     pub fn waiting_beside(&self, id: WishId) -> Vec<WishId> {
         let others = self.wishes.get(&id).into_iter();
         let others = others.flat_map(|known| self.of_same_person(known).flatten());
@@ -710,8 +711,8 @@ impl Agent {
         of_room.map(|(ticket, id)| (*id, ticket.seq)).collect()
     }
 
-    /// A room is drawn: its wishes get their places. They wait like all others from then on, unless a
-    /// lottery is held first.
+    /// A room is drawn: its wishes get their places. They wait like all others from then on, unless
+    /// a lottery is held first.
     pub fn place(&mut self, mut drawn: Vec<(WishId, Place)>, lottery: bool) {
         // In their order, so that each goes to the end of the index.
         drawn.sort_unstable_by_key(|(id, place)| (*place, *id));

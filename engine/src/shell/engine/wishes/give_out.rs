@@ -406,7 +406,10 @@ pub(super) fn gaps(now: UnixMillis, day: &mut Day, room: Option<RoomId>) -> BTre
     let units = (behind.max(0) + UNIT.0 - 1) / UNIT.0;
     let first = u16::try_from(units).unwrap_or(u16::MAX);
     let mut gaps = BTreeSet::new();
-    for counter in 0..COUNTERS_MAX {
+    let any = free
+        .iter()
+        .fold(CounterSet::EMPTY, |set, cells| set.or(*cells));
+    for counter in (0..COUNTERS_MAX).filter(|counter| any.contains(*counter)) {
         let mut begin = None;
         for unit in first..=plan.units {
             let cell = free.get(usize::from(unit)).copied();
