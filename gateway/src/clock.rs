@@ -42,6 +42,12 @@ pub(crate) fn speed() -> u32 {
 }
 
 /// From now on the clock goes `speed` times as fast, for as long as this process lives.
+///
+/// Deadlines, rests, days and what is kept for a time follow it. What waits for machines does not:
+/// time limits of requests, the ledger's commits and retries, limits by network, fetching a beacon.
+/// Those take longer on this clock, so a draw seldom gets its beacon, a webhook is signed with a
+/// time that its receiver may refuse, and a seat given back may reach the public before the wishes
+/// when nothing rests.
 pub(crate) fn rehearse(speed: u32) {
     REHEARSAL.get_or_init(|| Rehearsal {
         speed,

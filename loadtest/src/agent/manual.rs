@@ -1,10 +1,10 @@
 //! The same weeks with today's procedure, without any service.
 //!
 //! What is assumed of it: people look, and book the earliest seat that suits. Whoever finds none
-//! leaves a wish. A seat that is cancelled is out of reach until staff look at what has come in, on
-//! the next working morning at eight. Then it is held for the first wish that it suits, with a mail
-//! and two days to confirm; if that is lost, staff find it on another morning. What suits no wish is
-//! free for whoever looks next. A new day opens at midnight, for whoever looks.
+//! leaves a wish. A seat that is cancelled is out of reach until staff look at what has come in,
+//! on the next working morning at eight. Then it is held for the first wish that it suits, with a
+//! mail and two days to confirm; if that is lost, staff find it on another morning. What suits no
+//! wish is free for whoever looks next. A new day opens at midnight, for whoever looks.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashSet};

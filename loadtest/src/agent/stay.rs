@@ -339,8 +339,8 @@ impl<'v> Stay<'v> {
         };
         let mut mine = self.visit.note(&booking, &token, since, how)?;
         if how == How::Unasked {
-            // They hear of it as of an offer. What does not suit is given back, and whoever does not
-            // hear of it does not come.
+            // They hear of it as of an offer. What does not suit is given back, and whoever does
+            // not hear of it does not come.
             let answer = self.visit.citizen.answer(&world.habits, self.offers);
             let place = self.place(seen)?;
             let hears_at = answer.at(since).filter(|at| *at < mine.start);
