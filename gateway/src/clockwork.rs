@@ -14,9 +14,13 @@ use crate::clock;
 
 /// How often deadlines are looked at.
 const TICK: Duration = Duration::from_millis(200);
-/// How often the file with the keys is looked at, in ticks.
+/// In a rehearsal, where the clock is faster, a tick is no longer than this on that clock...
+const TICK_IN_A_REHEARSAL: Duration = Duration::from_secs(30);
+/// ...unless it would be shorter than this.
+const TICK_MIN: Duration = Duration::from_millis(5);
+/// How often the file with the keys is looked at, in ticks of the usual length.
 const KEYS_TICKS: u32 = 10;
-/// How often the limits forget who no longer matters, in ticks.
+/// How often the limits forget who no longer matters, in ticks of the usual length.
 const KEEP_HOUSE_TICKS: u32 = 5;
 /// How often days that are over are dropped, in milliseconds.
 const RETIRE_MS: i64 = 3_600_000;
@@ -43,14 +47,23 @@ fn numbers(seed: [u8; 32]) -> impl FnMut() -> u64 {
     }
 }
 
+/// The length of a tick where the clock is so many times as fast.
+fn tick(speed: u32) -> Duration {
+    let short = (TICK_IN_A_REHEARSAL / speed.max(1)).max(TICK_MIN);
+    short.min(TICK)
+}
+
 /// Runs until `stopped` says so; takes this thread.
 pub(crate) fn run(app: &App, stopped: &watch::Receiver<bool>) {
+    let tick = tick(clock::speed());
+    // Files and limits know nothing of a faster clock.
+    let usual = u32::try_from(TICK.as_millis() / tick.as_millis()).unwrap_or(1);
     let mut watched = Watched::default();
     let mut retired_at = clock::now();
     let mut announced_at: Option<UnixMillis> = None;
     let mut ticks: u32 = 0;
     while !*stopped.borrow() {
-        std::thread::sleep(TICK);
+        std::thread::sleep(tick);
         ticks = ticks.wrapping_add(1);
         let now = clock::now();
         app.engine.tick(now);
@@ -64,7 +77,7 @@ pub(crate) fn run(app: &App, stopped: &watch::Receiver<bool>) {
             app.engine.announce_releases(now, random);
             announced_at = Some(now);
         }
-        if ticks.is_multiple_of(KEEP_HOUSE_TICKS) {
+        if ticks.is_multiple_of(KEEP_HOUSE_TICKS * usual) {
             app.limits.keep_house();
         }
         let since_ms = (now - retired_at).0;
@@ -75,7 +88,7 @@ pub(crate) fn run(app: &App, stopped: &watch::Receiver<bool>) {
             }
             retired_at = now;
         }
-        if ticks.is_multiple_of(KEYS_TICKS) {
+        if ticks.is_multiple_of(KEYS_TICKS * usual) {
             app.keys.look();
         }
         watched.look(app);
@@ -113,4 +126,17 @@ fn changed(was_away: &mut bool, health: Health, what: &str) {
         _ => return,
     }
     *was_away = !*was_away;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tick_of_a_rehearsal_is_short() {
+        assert_eq!(tick(1), TICK);
+        assert_eq!(tick(100), TICK);
+        assert_eq!(tick(1_000), Duration::from_millis(30));
+        assert_eq!(tick(clock::SPEED_MAX), TICK_MIN);
+    }
 }

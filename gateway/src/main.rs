@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use morgenruh::commands;
+use morgenruh::{clock, commands};
 
 /// Gives out a city's appointments, fairly and provably.
 ///
@@ -45,6 +45,13 @@ enum Command {
         #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "45",
               value_parser = clap::value_parser!(u32).range(1..=3600))]
         demo: Option<u32>,
+        /// For rehearsals only: the clock goes so many times as fast.
+        ///
+        /// Weeks pass in minutes, with everything that happens by the clock. Needs a folder of data
+        /// that has none yet, since a restart begins at today again, and the embedded ledger.
+        #[arg(long, value_name = "FACTOR",
+              value_parser = clap::value_parser!(u32).range(1..=i64::from(clock::SPEED_MAX)))]
+        clock_speed: Option<u32>,
     },
     /// Check a city's configuration and report every error at once.
     Check {
@@ -188,6 +195,7 @@ fn main() -> ExitCode {
             listen,
             admin_listen,
             demo,
+            clock_speed,
         } => {
             let demo_s = demo;
             commands::serve::serve(commands::serve::Options {
@@ -196,6 +204,7 @@ fn main() -> ExitCode {
                 listen,
                 admin_listen,
                 demo_s,
+                clock_speed: clock_speed.unwrap_or(1),
             })
         }
         Command::Check { dir, dump } => commands::check::check(&dir, dump),

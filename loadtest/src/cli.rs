@@ -25,6 +25,7 @@ pub enum Command {
     Storm(StormArgs),
     Readback(ReadbackArgs),
     Soak(SoakArgs),
+    Agent(AgentArgs),
 }
 
 /// Where the service is, and how hard it may be asked.
@@ -160,6 +161,48 @@ pub struct SoakArgs {
     /// fails, so it takes at least 18 cycles.
     #[arg(long)]
     pub production: bool,
+    /// Writes the report as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+}
+
+/// Fastest pace of a rehearsal, as the service has it.
+pub const AGENT_SPEED_MAX: u32 = 10_000;
+
+/// Plays weeks of bookings, cancellations, no-shows and wishes against a service with a faster
+/// clock, and the same weeks with today's procedure, which is simulated beside it.
+///
+/// It starts the service itself, in a small town of its own. The report has the same figures of
+/// both: what became of freed seats, how long wishes wait, how many offers are lost, what stays
+/// idle. It fails if a promise is broken, if a wish is passed over by a later one with the same
+/// windows, or if 10 % of what wishes are given is lost, which depends on people: the report says
+/// on what.
+#[derive(Debug, Args)]
+pub struct AgentArgs {
+    /// The service's program [default: `morgenruh` beside this one].
+    #[arg(long, value_name = "FILE")]
+    pub serve: Option<PathBuf>,
+    /// How many weeks.
+    #[arg(long, value_name = "N", default_value_t = 4,
+          value_parser = clap::value_parser!(u32).range(1..=52))]
+    pub weeks: u32,
+    /// How many times as fast as life: at 10000 a week takes a minute.
+    #[arg(long, value_name = "FACTOR", default_value_t = AGENT_SPEED_MAX,
+          value_parser = clap::value_parser!(u32).range(2..=i64::from(AGENT_SPEED_MAX)))]
+    pub speed: u32,
+    /// Determines who wants what, and what they do.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Wishes whose first seat is booked without asking, in percent [default: 40, assumed].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub auto_accept: Option<u8>,
+    /// Median time until people answer an offer, in minutes [default: 180, assumed].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_080))]
+    pub answer_minutes: Option<u32>,
+    /// New or empty folder for configuration, data and log [default: one that is removed if every
+    /// promise was kept].
+    #[arg(long, value_name = "DIR")]
+    pub folder: Option<PathBuf>,
     /// Writes the report as JSON.
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,

@@ -12,9 +12,12 @@
 //! A second judge has more time and no mercy: [`soak`] kills the service again and again, and holds
 //! the whole record of what its clients saw against the rules.
 //!
+//! And [`agent`] plays weeks of wishes and cancellations in minutes, beside the same weeks by hand.
+//!
 //! The tool shares the wire types with the gateway and nothing else: it must not be able to share
 //! a mistake.
 
+pub mod agent;
 pub mod api;
 pub mod arrivals;
 pub mod citizen;
@@ -23,6 +26,7 @@ pub mod cli;
 pub mod client;
 pub mod clock;
 pub mod dice;
+mod folder;
 pub mod measure;
 pub mod morning;
 pub mod parties;
@@ -34,6 +38,7 @@ pub mod report;
 pub mod room;
 pub mod run;
 pub mod scenario;
+mod service;
 pub mod soak;
 pub mod storm;
 pub mod verdict;

@@ -58,6 +58,16 @@ pub enum Call {
     GiveUp,
     /// `GET /rooms/{id}/draw`, and the room's report for staff.
     Proof,
+    /// `POST /wishes`.
+    Wish,
+    /// `GET /wishes/{id}`.
+    WishLook,
+    /// `DELETE /wishes/{id}`.
+    Withdraw,
+    /// `POST /offers/{id}/accept`.
+    Accept,
+    /// `POST /offers/{id}/decline`.
+    Decline,
 }
 
 /// Everything that a run measures.

@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::agent::{self, AgentOptions, Habits};
 use crate::api::Api;
-use crate::cli::{Command, MorningArgs, ReadbackArgs, ServiceArgs, SoakArgs, StormArgs};
+use crate::cli::{AgentArgs, Command, MorningArgs, ReadbackArgs, ServiceArgs, SoakArgs, StormArgs};
 use crate::client::{BaseUrl, Client};
 use crate::clock;
 use crate::morning::{self, ANSWER_WITHIN_S, MorningOptions, RunError, read_city};
@@ -18,6 +19,7 @@ use crate::readback;
 use crate::record;
 use crate::report::{grouped, verdict_line};
 use crate::scenario;
+use crate::service::interruption;
 use crate::soak::{self, SoakOptions, Until};
 use crate::storm::Storm;
 use crate::verdict::{Conduct, Verdict};
@@ -37,6 +39,7 @@ pub async fn run(command: Command) -> ExitCode {
         Command::Storm(args) => storm(args).await,
         Command::Readback(args) => read_back(args).await,
         Command::Soak(args) => soak(args).await,
+        Command::Agent(args) => agent(args).await,
     };
     match done {
         Ok((text, holds)) => {
@@ -105,6 +108,32 @@ async fn soak(args: SoakArgs) -> Done {
         production: args.production,
     };
     let report = soak::run(options).await?;
+    write_report(report_file, &report)?;
+    Ok((report.table(), report.verdict.holds))
+}
+
+async fn agent(args: AgentArgs) -> Done {
+    let report_file = args.report.as_deref().map(File::create).transpose()?;
+    let usual = Habits::default();
+    let habits = Habits {
+        auto_accept: args
+            .auto_accept
+            .map_or(usual.auto_accept, |percent| f64::from(percent) / 100.0),
+        answer_minutes: args.answer_minutes.map_or(usual.answer_minutes, f64::from),
+        ..usual
+    };
+    let options = AgentOptions {
+        serve: args.serve,
+        folder: args.folder,
+        days: 7 * args.weeks,
+        speed: args.speed,
+        seed: args.seed,
+        habits,
+    };
+    let report = tokio::select! {
+        report = agent::run(options) => report?,
+        interrupted = interruption()? => return Err(interrupted.into()),
+    };
     write_report(report_file, &report)?;
     Ok((report.table(), report.verdict.holds))
 }

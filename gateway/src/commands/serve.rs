@@ -14,6 +14,7 @@ use morgenruh_engine::rules::catalogue::Status;
 use morgenruh_engine::rules::time::{Millis, UnixMillis};
 use morgenruh_engine::shell::engine::{Engine, Limits};
 use morgenruh_engine::shell::recovery::{Recovered, RecoveryError};
+use morgenruh_engine::shell::sqlite;
 use morgenruh_engine::shell::vital::spawn_vital;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
@@ -34,7 +35,7 @@ use crate::proof_of_work::Challenges;
 use crate::rooms::Documents;
 use crate::router;
 use crate::service_keys::ServiceKeys;
-use crate::settings::Settings;
+use crate::settings::{Kind, Settings};
 use crate::texts;
 use crate::traffic::Traffic;
 use crate::{beacon, clock, clockwork, outbox};
@@ -51,6 +52,8 @@ pub struct Options {
     pub admin_listen: Option<SocketAddr>,
     /// Seconds until the demo release, if there is one.
     pub demo_s: Option<u32>,
+    /// How many times as fast as life the clock goes; 1 where people are served.
+    pub clock_speed: u32,
 }
 
 /// Why the service did not start.
@@ -60,6 +63,8 @@ enum StartError {
     Configuration(#[from] ConfigurationError),
     #[error("the file of service keys {0}: {1}")]
     ServiceKeys(PathBuf, String),
+    #[error("--clock-speed is for rehearsals, with data of their own on the embedded ledger: {0}")]
+    Rehearsal(String),
     #[error(transparent)]
     Post(#[from] PostError),
     #[error(transparent)]
@@ -99,6 +104,9 @@ fn run(options: &Options) -> Result<(), StartError> {
     settings.server.admin_listen = options.admin_listen.unwrap_or(settings.server.admin_listen);
     let service_keys = service_keys(&settings)?;
     let post = Post::new(&settings, &catalogue.city)?;
+    if options.clock_speed > 1 {
+        rehearse(options, &settings)?;
+    }
     let begin = Instant::now();
     let (keeper, stored) = Keeper::open(&options.data, &settings, &catalogue)?;
     let keeper = Arc::new(keeper);
@@ -165,6 +173,26 @@ fn run(options: &Options) -> Result<(), StartError> {
     // Requests are over; what they were promised is written before the ledger is let go.
     keeper.close();
     tracing::info!(drained, "stopped");
+    Ok(())
+}
+
+/// Lets the clock run away, where nothing that people rely on can be harmed by it.
+fn rehearse(options: &Options, settings: &Settings) -> Result<(), StartError> {
+    let refused = |reason: String| Err(StartError::Rehearsal(reason));
+    if settings.ledger.kind != Kind::Sqlite {
+        return refused(format!(
+            "the ledger is \"{}\".",
+            settings.ledger.kind.name()
+        ));
+    }
+    if options.data.join(sqlite::DATABASE).exists() {
+        return refused(format!("{} has some already.", options.data.display()));
+    }
+    clock::rehearse(options.clock_speed);
+    tracing::warn!(
+        speed = options.clock_speed,
+        "a rehearsal: the clock is not the wall's, and what is promised here is worth nothing"
+    );
     Ok(())
 }
 
@@ -293,6 +321,10 @@ fn welcome(app: &App, public: SocketAddr, live: usize) -> String {
     let now = clock::now();
     let zone = &catalogue.city.zone;
     let mut text = format!("{}: {live} offices are live", catalogue.city.name.de);
+    if clock::speed() > 1 {
+        let speed = clock::speed();
+        let _ = write!(text, "\n  REHEARSAL the clock goes {speed} times as fast");
+    }
     let _ = write!(text, "\n  page      http://{public}/");
     let _ = write!(text, "\n  API       http://{public}/api/docs");
     let mut releases: BTreeMap<UnixMillis, Vec<&str>> = BTreeMap::new();

@@ -20,6 +20,9 @@ use crate::{clock, texts};
 #[derive(Serialize)]
 struct Detail {
     stopping: bool,
+    /// Only in a rehearsal: how many times as fast the clock goes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    clock_speed: Option<u32>,
     ledger: Part<LedgerInDetail>,
     #[serde(skip_serializing_if = "Option::is_none")]
     store: Option<Part<StoreInDetail>>,
@@ -139,6 +142,7 @@ pub(crate) async fn readyz_in_detail(State(app): State<AppState>) -> Response {
     });
     let detail = Detail {
         stopping,
+        clock_speed: Some(clock::speed()).filter(|speed| *speed > 1),
         ledger,
         store,
     };

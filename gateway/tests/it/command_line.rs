@@ -3,8 +3,10 @@
 use std::path::Path;
 use std::process::Output;
 
+use morgenruh_wire::Offices;
 use tempfile::tempdir;
 
+use crate::http::Request;
 use crate::support::{Home, Service, output_of, program, run};
 use crate::town::Town;
 
@@ -351,4 +353,43 @@ fn an_export_becomes_a_city() {
         2,
     );
     assert!(text.contains("no DLDB export"), "{text}");
+}
+
+/// Weeks in minutes, and never by mistake: not on data that somebody may need, and not where a city
+/// keeps its facts.
+#[test]
+fn a_rehearsal_has_a_fast_clock_and_data_of_its_own() {
+    let home = Home::of(Town::small());
+    let mut command = home.command();
+    command.args(["--clock-speed", "2000"]);
+    let service = home.start_by(command);
+    let now = |service: &Service| {
+        let offices: Offices = service
+            .send(&Request::get("/api/v1/offices"))
+            .expect(200)
+            .json();
+        offices.now.parse::<jiff::Timestamp>().unwrap()
+    };
+    let before = now(&service);
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    assert!((now(&service) - before).get_seconds() >= 390);
+    let ready = Request::get("/readyz").send(service.admin).unwrap();
+    let ready: serde_json::Value = ready.expect(200).json();
+    assert_eq!(ready["clock_speed"], 2000);
+
+    let home = service.kill();
+    assert!(home.log().contains("a rehearsal"), "{}", home.log());
+    let mut again = home.command();
+    again.args(["--clock-speed", "2000"]);
+    let (home, code) = home.try_start_by(again).unwrap_err();
+    assert_eq!(code, Some(2));
+    assert!(home.log().contains("has some already"), "{}", home.log());
+
+    let home = Home::of(Town::small());
+    let mut production = home.command();
+    production.env("MORGENRUH_LEDGER_KIND", "redis");
+    production.args(["--clock-speed", "2"]);
+    let (home, code) = home.try_start_by(production).unwrap_err();
+    assert_eq!(code, Some(2));
+    assert!(home.log().contains("embedded ledger"), "{}", home.log());
 }

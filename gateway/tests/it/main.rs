@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails where its helpers fail")]
 
+mod agent;
 mod availability;
 mod browser;
 mod calendar;

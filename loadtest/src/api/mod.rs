@@ -5,6 +5,7 @@
 //! unexpected and fails the verdict.
 
 mod rooms;
+mod wishes;
 
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -245,6 +246,10 @@ fn is_done(call: Call, status: u16) -> bool {
         Call::GiveUp => status == 204,
         Call::Hold | Call::Confirm | Call::Repeat => status == 201,
         Call::Release | Call::Cancel => matches!(status, 200 | 204),
+        Call::Wish => status == 201,
+        Call::WishLook => status == 200,
+        Call::Accept => matches!(status, 200 | 201),
+        Call::Decline | Call::Withdraw => status == 204,
     }
 }
 
@@ -269,6 +274,8 @@ fn is_foreseen(call: Call, status: u16, type_: &str, says_when: bool) -> bool {
         (Call::Release, 404 | 409, _) => true,
         (Call::Cancel, 409, "booking-cancelled") => true,
         (Call::ReadBack, 404, _) => true,
+        (Call::Accept | Call::Decline, 409, "offer-gone") => true,
+        (Call::Withdraw, 409, "wish-over" | "wish-pending") => true,
         _ => false,
     }
 }

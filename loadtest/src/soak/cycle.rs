@@ -14,11 +14,11 @@ use super::desk::Desk;
 use super::faults::Faults;
 use super::notebook::Notebook;
 use super::report::{Course, Figures};
-use super::service::{Process, Program, Ready};
 use super::visitor::Visitor;
 use super::{LAST_WORDS, Until, client};
 use crate::dice::Dice;
 use crate::morning::RunError;
+use crate::service::{Process, Program, Ready};
 
 /// Cycles between two looks of `morgenruh verify`.
 const VERIFY_EVERY: u64 = 10;

@@ -14,7 +14,6 @@ mod faults;
 mod notebook;
 mod production;
 mod report;
-mod service;
 mod stay;
 mod town;
 mod visitor;
@@ -24,19 +23,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
-
 use self::cycle::Soak;
 use self::notebook::Notebook;
 pub use self::notebook::Tally;
 use self::production::{Production, Servers};
 pub use self::report::{Figures, Manifest, Outage, Report, Verdict};
-use self::service::Program;
 use self::town::Town;
 use self::visitor::Visitor;
 use crate::api::Api;
 use crate::client::{BaseUrl, Client};
+use crate::folder::Folder;
 use crate::morning::RunError;
+use crate::service::{Program, beside_us, interruption};
 
 /// How long an answer is waited for, in seconds; longer than any stop.
 const ANSWER_WITHIN_S: u64 = 20;
@@ -75,7 +73,7 @@ pub enum Until {
 /// [`RunError`] when there was no run: the service does not start at all, or files cannot be
 /// written.
 pub async fn run(options: SoakOptions) -> Result<Report, RunError> {
-    let folder = Folder::new(options.folder.as_deref())?;
+    let folder = Folder::new("morgenruh-soak-", options.folder.as_deref())?;
     let begun_at = crate::clock::now();
     let mut program = program(&options, folder.path())?;
     let servers = match options.production {
@@ -83,7 +81,7 @@ pub async fn run(options: SoakOptions) -> Result<Report, RunError> {
         false => None,
     };
     if let Some(servers) = &servers {
-        program.environment = servers.environment();
+        program.environment.extend(servers.environment());
     }
     let notebook = Arc::new(Notebook::new(folder.path().join("record.jsonl"))?);
     let town = Arc::new(read_town(&program).await?);
@@ -105,7 +103,6 @@ pub async fn run(options: SoakOptions) -> Result<Report, RunError> {
         .collect();
     let soak = Soak::new(program, Arc::clone(&notebook), visitors, options.seed);
     let keep_at = folder.path().join("servers");
-    // Whoever interrupts it leaves no process behind: what is dropped is killed.
     let figures = tokio::select! {
         ended = cycles(soak, servers, keep_at, options.until) => ended?,
         interrupted = interruption()? => return Err(interrupted.into()),
@@ -142,19 +139,6 @@ async fn cycles(
     Ok(production.figures())
 }
 
-/// Waits for SIGINT or SIGTERM.
-fn interruption() -> io::Result<impl Future<Output = io::Error>> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-        io::Error::new(io::ErrorKind::Interrupted, "interrupted")
-    })
-}
-
 fn program(options: &SoakOptions, folder: &Path) -> io::Result<Program> {
     let config = match &options.config {
         Some(config) => config.clone(),
@@ -166,15 +150,25 @@ fn program(options: &SoakOptions, folder: &Path) -> io::Result<Program> {
     };
     let serve = match &options.serve {
         Some(serve) => serve.clone(),
-        None => service::beside_us()?,
+        None => beside_us()?,
     };
     Ok(Program {
         serve,
         config,
         data: folder.join("data"),
         log: folder.join("log"),
-        environment: Vec::new(),
+        arguments: Vec::new(),
+        environment: no_rest(),
     })
+}
+
+/// What is cancelled is free for the next visitor at once.
+fn no_rest() -> Vec<(&'static str, String)> {
+    let keys = [
+        "MORGENRUH_AGENT_REST_MINUTES_MIN",
+        "MORGENRUH_AGENT_REST_MINUTES_MAX",
+    ];
+    keys.map(|key| (key, "0".to_owned())).to_vec()
 }
 
 /// Starts the service for the first time, to see what can be booked.
@@ -196,46 +190,4 @@ fn client(base: BaseUrl, people: u32) -> Client {
     // A double click needs two.
     let connections_max = 2 * people as usize;
     Client::new(base, connections_max, Duration::from_secs(ANSWER_WITHIN_S))
-}
-
-/// Where everything lies.
-enum Folder {
-    Named(PathBuf),
-    Temporary(tempfile::TempDir),
-}
-
-impl Folder {
-    fn new(named: Option<&Path>) -> io::Result<Self> {
-        let Some(path) = named else {
-            let prefix = "morgenruh-soak-";
-            return Ok(Folder::Temporary(
-                tempfile::Builder::new().prefix(prefix).tempdir()?,
-            ));
-        };
-        std::fs::create_dir_all(path)?;
-        if std::fs::read_dir(path)?.next().is_some() {
-            return Err(io::Error::other(format!("{} is not empty", path.display())));
-        }
-        Ok(Folder::Named(path.to_owned()))
-    }
-
-    fn path(&self) -> &Path {
-        match self {
-            Folder::Named(path) => path,
-            Folder::Temporary(folder) => folder.path(),
-        }
-    }
-
-    /// Removes a temporary folder, unless somebody will want to look at it.
-    fn leave(self, holds: bool) {
-        match self {
-            Folder::Temporary(folder) if !holds => {
-                eprintln!(
-                    "data, log and record are kept in {}",
-                    folder.keep().display()
-                );
-            }
-            Folder::Temporary(_) | Folder::Named(_) => {}
-        }
-    }
 }

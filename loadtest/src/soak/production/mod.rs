@@ -26,11 +26,11 @@ pub(super) use self::servers::Servers;
 use super::cycle::Soak;
 use super::desk::Desk;
 use super::report::{Figures, Outage};
-use super::service::{Process, Ready};
 use super::visitor::Visitor;
 use super::{LAST_WORDS, Until, client};
 use crate::client::{Ask, Client};
 use crate::morning::RunError;
+use crate::service::{Process, Ready};
 
 /// Cycles whose history is checked at once.
 const CHAPTER_CYCLES: u64 = 18;
@@ -302,7 +302,9 @@ impl Production {
 
     fn set_environment(&mut self) {
         if let Some(servers) = &self.servers {
-            self.soak.program.environment = servers.environment();
+            self.soak.program.environment = super::no_rest();
+            let environment = servers.environment();
+            self.soak.program.environment.extend(environment);
         }
     }
 

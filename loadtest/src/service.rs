@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
@@ -22,19 +23,21 @@ const EXIT_LOOKS: u32 = 500;
 
 /// What is needed to start it.
 #[derive(Debug)]
-pub(super) struct Program {
-    pub(super) serve: PathBuf,
-    pub(super) config: PathBuf,
-    pub(super) data: PathBuf,
+pub(crate) struct Program {
+    pub(crate) serve: PathBuf,
+    pub(crate) config: PathBuf,
+    pub(crate) data: PathBuf,
     /// What it says on standard error is appended here.
-    pub(super) log: PathBuf,
+    pub(crate) log: PathBuf,
+    /// Arguments beside those that say where everything lies.
+    pub(crate) arguments: Vec<String>,
     /// Settings beside those of the configuration.
-    pub(super) environment: Vec<(&'static str, String)>,
+    pub(crate) environment: Vec<(&'static str, String)>,
 }
 
 /// A process that was started. Dropping it kills it.
 #[derive(Debug)]
-pub(super) struct Process {
+pub(crate) struct Process {
     child: Child,
     /// The line by which it says that it is ready; `None` when it ended before.
     ready: Option<oneshot::Receiver<String>>,
@@ -43,33 +46,34 @@ pub(super) struct Process {
 
 /// What it said when it was ready.
 #[derive(Clone, Debug)]
-pub(super) struct Ready {
-    pub(super) public: BaseUrl,
-    pub(super) admin: BaseUrl,
+pub(crate) struct Ready {
+    pub(crate) public: BaseUrl,
+    pub(crate) admin: BaseUrl,
     /// From the start of the process until it was ready.
-    pub(super) took: Duration,
+    pub(crate) took: Duration,
     /// Live bookings that it found.
-    pub(super) bookings: u64,
+    pub(crate) bookings: u64,
 }
 
 /// What `morgenruh verify` counted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Counts {
-    pub(super) live: u64,
-    pub(super) cancelled: u64,
-    pub(super) errors: u64,
+pub(crate) struct Counts {
+    pub(crate) live: u64,
+    pub(crate) cancelled: u64,
+    pub(crate) errors: u64,
     /// Everything that it printed.
-    pub(super) text: String,
+    pub(crate) text: String,
 }
 
 impl Program {
     /// Starts the service on free ports.
-    pub(super) fn start(&self) -> io::Result<Process> {
+    pub(crate) fn start(&self) -> io::Result<Process> {
         let log = File::options().create(true).append(true).open(&self.log)?;
         let mut command = self.command("serve");
         command.arg("--config").arg(&self.config);
         command.arg("--data").arg(&self.data);
         command.args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
+        command.args(&self.arguments);
         let begun = Instant::now();
         let mut child = command.stdout(Stdio::piped()).stderr(log).spawn()?;
         let stdout = child.stdout.take().expect("it is piped");
@@ -90,7 +94,7 @@ impl Program {
     }
 
     /// Lets `morgenruh verify` look at the data.
-    pub(super) fn verify(&self) -> io::Result<Counts> {
+    pub(crate) fn verify(&self) -> io::Result<Counts> {
         let output = self.command("verify").arg(&self.data).output()?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         Counts::read(&text).ok_or_else(|| io::Error::other(format!("verify says {text:?}")))
@@ -107,16 +111,13 @@ impl Program {
         }
         // All its people live at one address.
         command.env("MORGENRUH_LIMITS_EXEMPT", "127.0.0.0/8");
-        // What is cancelled is free for the next visitor at once.
-        command.env("MORGENRUH_AGENT_REST_MINUTES_MIN", "0");
-        command.env("MORGENRUH_AGENT_REST_MINUTES_MAX", "0");
         let environment = self.environment.iter();
         command.envs(environment.map(|(key, value)| (key, value)));
         command
     }
 
     /// The last lines of its log.
-    pub(super) fn last_words(&self, lines: usize) -> String {
+    pub(crate) fn last_words(&self, lines: usize) -> String {
         let log = std::fs::read_to_string(&self.log).unwrap_or_default();
         let all: Vec<_> = log.lines().collect();
         all[all.len().saturating_sub(lines)..].join("\n")
@@ -125,7 +126,7 @@ impl Program {
 
 impl Process {
     /// Waits until it is ready; `None` when it ends, or is not ready in time.
-    pub(super) async fn ready(&mut self) -> Option<Ready> {
+    pub(crate) async fn ready(&mut self) -> Option<Ready> {
         let line = self.ready.take()?;
         let line = timeout(Duration::from_secs(START_WITHIN_S), line).await;
         let took = self.begun.elapsed();
@@ -143,7 +144,7 @@ impl Process {
     }
 
     /// The code with which it ends by itself, within a few seconds.
-    pub(super) async fn exit_code(&mut self) -> io::Result<Option<i32>> {
+    pub(crate) async fn exit_code(&mut self) -> io::Result<Option<i32>> {
         for _ in 0..EXIT_LOOKS {
             if let Some(status) = self.child.try_wait()? {
                 return Ok(status.code());
@@ -154,12 +155,12 @@ impl Process {
     }
 
     /// SIGSTOP: it keeps its connections and does nothing.
-    pub(super) fn stop(&self) -> io::Result<()> {
+    pub(crate) fn stop(&self) -> io::Result<()> {
         self.signal(Signal::STOP)
     }
 
     /// SIGCONT.
-    pub(super) fn go_on(&self) -> io::Result<()> {
+    pub(crate) fn go_on(&self) -> io::Result<()> {
         self.signal(Signal::CONT)
     }
 
@@ -170,7 +171,7 @@ impl Process {
     }
 
     /// SIGKILL, and waits until nothing is left of it.
-    pub(super) fn kill(mut self) -> io::Result<()> {
+    pub(crate) fn kill(mut self) -> io::Result<()> {
         self.child.kill()?;
         self.child.wait()?;
         Ok(())
@@ -215,8 +216,22 @@ impl Counts {
     }
 }
 
+/// Waits for SIGINT or SIGTERM. Whoever lets go then leaves no process behind: what is dropped is
+/// killed.
+pub(crate) fn interruption() -> io::Result<impl Future<Output = io::Error>> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        io::Error::new(io::ErrorKind::Interrupted, "interrupted")
+    })
+}
+
 /// The service's program beside this one.
-pub(super) fn beside_us() -> io::Result<PathBuf> {
+pub(crate) fn beside_us() -> io::Result<PathBuf> {
     let us = std::env::current_exe()?;
     Ok(us.with_file_name("morgenruh"))
 }

@@ -1,0 +1,366 @@
+//! Somebody with a wish: looks at it, answers what is offered, until it is over.
+
+use std::time::{Duration, Instant};
+
+use morgenruh_wire::{Booking, Wish, WishOffer};
+use tokio::time::sleep;
+
+use super::citizen::{Mine, Stranded, UNFORESEEN, UNREADABLE, Visit, office_number};
+use super::course::{How, OfferEnd};
+use super::fairness::{Given, Spell};
+use super::plan::Answer;
+use super::time::{MINUTE, Second, awake};
+use super::town::OFFICES;
+use crate::api::Reply;
+
+/// How often people look at a wish. What they are offered reaches them when it is made, as by a
+/// mail: this only says how late the tool notices.
+const LOOK_EVERY: Second = 15 * MINUTE;
+
+/// How often, and after what pause, a request is sent again to which the service has said "later".
+const AGAIN_MAX: u32 = 500;
+const AGAIN_AFTER: Duration = Duration::from_millis(10);
+
+/// Somebody with a wish.
+pub(super) struct Stay<'v> {
+    visit: &'v Visit<'v>,
+    /// By position in the course.
+    number: usize,
+    id: String,
+    token: String,
+    current: Option<Current>,
+    offers: u32,
+    /// The booking that an acceptance was answered with.
+    accepted: Option<Booking>,
+    /// Offers that have ended without a booking.
+    over: Vec<String>,
+}
+
+/// The offer that is open as far as its owner knows.
+struct Current {
+    /// By position in the course.
+    offer: usize,
+    id: String,
+    deadline: Second,
+    answer: Answer,
+    /// When it is answered.
+    at: Option<Second>,
+}
+
+impl<'v> Stay<'v> {
+    /// `number` is the wish's position in the course.
+    pub(super) fn new(visit: &'v Visit<'v>, number: usize, laid: &Wish) -> Self {
+        Self {
+            visit,
+            number,
+            id: laid.id.clone(),
+            token: laid.manage_token.clone().unwrap_or_default(),
+            current: None,
+            offers: 0,
+            accepted: None,
+            over: Vec::new(),
+        }
+    }
+
+    /// Until it is over, or the run is.
+    pub(super) async fn on(mut self) -> Result<Option<Mine>, Stranded> {
+        let world = self.visit.world;
+        loop {
+            let look = self.next_look();
+            let answers = self.current.as_ref().and_then(|current| current.at);
+            let next = answers.map_or(look, |at| at.min(look));
+            if next >= world.until {
+                world.clock.reach(world.until).await;
+                return Ok(None);
+            }
+            let intended = world.clock.reach(next).await;
+            if answers.is_some_and(|at| at <= next) {
+                self.answer(intended).await?;
+            }
+            // What it says was still so when it was asked, whenever the answer comes.
+            let asked = self.visit.now();
+            let seen = world.api.look_at_wish(intended, &self.id, &self.token);
+            let seen = match seen.await {
+                Reply::Done(seen) => seen,
+                Reply::Refused(_) => continue,
+                Reply::Silent | Reply::Unforeseen => return Err(UNFORESEEN),
+            };
+            let since = world.clock.read(&seen.status_since).ok_or(UNREADABLE)?;
+            match seen.status.as_str() {
+                "waiting" => {
+                    self.over_by_now();
+                    let spell = Spell {
+                        from: since,
+                        until: asked,
+                        place: self.place(&seen)?,
+                    };
+                    world.notebook.pages().waits(self.number, spell);
+                }
+                "offered" => {
+                    if let Some(offer) = &seen.offer {
+                        self.offered(since, self.place(&seen)?, offer)?;
+                    }
+                }
+                "booked" => return self.booked(since, &seen).await.map(Some),
+                "ended" => {
+                    self.over_by_now();
+                    self.ended();
+                    return Ok(None);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// At night nobody looks, and in the morning not all at once.
+    fn next_look(&self) -> Second {
+        let look = self.visit.now() + LOOK_EVERY;
+        match awake(look) {
+            morning if morning > look => {
+                let spread = i64::from(self.visit.citizen.number) * 7 % LOOK_EVERY;
+                morning + spread
+            }
+            look => look,
+        }
+    }
+
+    /// From when its place counts.
+    fn place(&self, seen: &Wish) -> Result<Second, Stranded> {
+        let place = self.visit.world.clock.read(&seen.place.since);
+        place.ok_or(UNREADABLE)
+    }
+
+    fn ended(&self) {
+        let mut pages = self.visit.world.notebook.pages();
+        pages.course.wishes[self.number].ended = true;
+        if let Some(booking) = &self.accepted {
+            pages.broken(|| format!("{} was accepted, and its wish ended", booking.code));
+        }
+    }
+
+    /// Another offer than before is open.
+    fn offered(&mut self, made: Second, place: Second, offer: &WishOffer) -> Result<(), Stranded> {
+        let clock = self.visit.world.clock;
+        let deadline = clock.read(&offer.deadline).ok_or(UNREADABLE)?;
+        if let Some(current) = &mut self.current
+            && current.id == offer.id
+        {
+            current.deadline = deadline;
+            return Ok(());
+        }
+        self.over_by_now();
+        let start = clock.read(&offer.start).ok_or(UNREADABLE)?;
+        let habits = &self.visit.world.habits;
+        let answer = self.visit.citizen.answer(habits, self.offers);
+        self.offers += 1;
+        let mut pages = self.visit.world.notebook.pages();
+        let number = pages.offered(made, start);
+        pages.given(self.number, given(made, place, &offer.office, start));
+        if self.over.contains(&offer.id) {
+            pages.broken(|| format!("the offer {} came back to life", offer.id));
+        }
+        self.current = Some(Current {
+            offer: number,
+            id: offer.id.clone(),
+            deadline,
+            answer,
+            at: answer.at(made),
+        });
+        Ok(())
+    }
+
+    /// The offer that was open is so no more, and nobody has answered it.
+    fn over_by_now(&mut self) {
+        let Some(current) = self.current.take() else {
+            return;
+        };
+        let end = match current.answer.after {
+            Some(_) => OfferEnd::Late,
+            None => OfferEnd::Unseen,
+        };
+        self.over.push(current.id);
+        self.visit.world.notebook.pages().ended(current.offer, end);
+    }
+
+    /// Accepts or declines, or both at once.
+    async fn answer(&mut self, intended: Instant) -> Result<(), Stranded> {
+        let Some(current) = self.current.take() else {
+            return Ok(());
+        };
+        let answer = current.answer;
+        if answer.confused && !answer.accepts {
+            let (accepted, declined) = tokio::join!(
+                self.accept(intended, &current),
+                self.decline(intended, &current)
+            );
+            let (accepted, declined) = (accepted?, declined?);
+            let both = accepted.is_some() && declined;
+            if both {
+                let mut pages = self.visit.world.notebook.pages();
+                pages.broken(|| format!("the offer {} was accepted and declined", current.id));
+            }
+            match accepted {
+                Some(booking) => self.accepted(&current, booking),
+                None if declined => self.declined(&current),
+                None => self.too_late(&current),
+            }
+        } else if answer.accepts {
+            match self.accept(intended, &current).await? {
+                Some(booking) => {
+                    if answer.confused {
+                        self.accept_again(intended, &current, &booking).await?;
+                    }
+                    self.accepted(&current, booking);
+                }
+                None => self.too_late(&current),
+            }
+        } else if self.decline(intended, &current).await? {
+            self.declined(&current);
+            if answer.gives_up {
+                let world = self.visit.world;
+                let gone = world.api.withdraw(intended, &self.id, &self.token).await;
+                if let Reply::Silent | Reply::Unforeseen = gone {
+                    return Err(UNFORESEEN);
+                }
+            }
+        } else {
+            self.too_late(&current);
+        }
+        Ok(())
+    }
+
+    fn accepted(&mut self, current: &Current, booking: Booking) {
+        self.accepted = Some(booking);
+        let mut pages = self.visit.world.notebook.pages();
+        pages.ended(current.offer, OfferEnd::Accepted);
+    }
+
+    fn declined(&mut self, current: &Current) {
+        self.over.push(current.id.clone());
+        let mut pages = self.visit.world.notebook.pages();
+        pages.ended(current.offer, OfferEnd::Declined);
+    }
+
+    /// It was gone; that is a broken promise if its deadline is still to come.
+    fn too_late(&mut self, current: &Current) {
+        self.over.push(current.id.clone());
+        let now = self.visit.now();
+        let mut pages = self.visit.world.notebook.pages();
+        pages.ended(current.offer, OfferEnd::Late);
+        if now + self.visit.world.margin() < current.deadline {
+            pages.broken(|| format!("the offer {} ended before its deadline", current.id));
+        }
+    }
+
+    /// The booking; `None`: the offer is gone.
+    async fn accept(
+        &self,
+        intended: Instant,
+        current: &Current,
+    ) -> Result<Option<Booking>, Stranded> {
+        for _ in 0..AGAIN_MAX {
+            let accept = self
+                .visit
+                .world
+                .api
+                .accept(intended, &current.id, &self.token);
+            match accept.await {
+                Reply::Done(booking) => return Ok(Some(booking)),
+                Reply::Refused(no) if no.is("/problems/offer-gone") => return Ok(None),
+                Reply::Refused(_) => sleep(AGAIN_AFTER).await,
+                Reply::Silent | Reply::Unforeseen => return Err(UNFORESEEN),
+            }
+        }
+        Err(Stranded("an answer to an offer was put off too often"))
+    }
+
+    /// Whether it was declined; if not, the offer is gone.
+    async fn decline(&self, intended: Instant, current: &Current) -> Result<bool, Stranded> {
+        for _ in 0..AGAIN_MAX {
+            let decline = self
+                .visit
+                .world
+                .api
+                .decline(intended, &current.id, &self.token);
+            match decline.await {
+                Reply::Done(()) => return Ok(true),
+                Reply::Refused(no) if no.is("/problems/offer-gone") => return Ok(false),
+                Reply::Refused(_) => sleep(AGAIN_AFTER).await,
+                Reply::Silent | Reply::Unforeseen => return Err(UNFORESEEN),
+            }
+        }
+        Err(Stranded("an answer to an offer was put off too often"))
+    }
+
+    /// A second click gets the same booking.
+    async fn accept_again(
+        &self,
+        intended: Instant,
+        current: &Current,
+        first: &Booking,
+    ) -> Result<(), Stranded> {
+        let again = self.accept(intended, current).await?;
+        if again.as_ref().map(|it| &it.id) != Some(&first.id) {
+            let mut pages = self.visit.world.notebook.pages();
+            pages.broken(|| format!("{} was accepted twice and is not the same", first.code));
+        }
+        Ok(())
+    }
+
+    /// The wish is a booking: by an answer, or without asking.
+    async fn booked(&mut self, since: Second, seen: &Wish) -> Result<Mine, Stranded> {
+        let world = self.visit.world;
+        let booked = seen.booking.as_ref().ok_or(UNREADABLE)?;
+        let token = booked.manage_token.clone().unwrap_or_default();
+        let over = self.over.contains(&booked.booking);
+        let how = match &self.accepted {
+            Some(_) => How::Asked,
+            None => How::Unasked,
+        };
+        let accepted = self.accepted.take();
+        {
+            let mut pages = world.notebook.pages();
+            pages.course.wishes[self.number].met = Some(since);
+            if over {
+                pages.broken(|| format!("{} is booked, and its offer was over", booked.code));
+            }
+            let other = accepted.as_ref().is_some_and(|it| it.id != booked.booking);
+            let asked = accepted.is_none() && !self.visit.citizen.auto_accept;
+            if other || asked {
+                pages.broken(|| format!("{} was booked, and nobody accepted it", booked.code));
+            }
+        }
+        let booking = match accepted {
+            Some(booking) => booking,
+            None => match world.api.read_back(&booked.booking, &token).await {
+                Reply::Done(booking) => booking,
+                Reply::Refused(_) | Reply::Silent | Reply::Unforeseen => return Err(UNFORESEEN),
+            },
+        };
+        let mut mine = self.visit.note(&booking, &token, since, how)?;
+        if how == How::Unasked {
+            // They hear of it as of an offer. What does not suit is given back, and whoever does
+            // not hear of it does not come.
+            let answer = self.visit.citizen.answer(&world.habits, self.offers);
+            let place = self.place(seen)?;
+            let hears_at = answer.at(since).filter(|at| *at < mine.start);
+            mine.regrets_at = hears_at.filter(|_| !answer.accepts);
+            let mut pages = world.notebook.pages();
+            pages.given(
+                self.number,
+                given(since, place, &booking.office, mine.start),
+            );
+            pages.course.bookings[mine.booking].no_show |= hears_at.is_none();
+        }
+        Ok(mine)
+    }
+}
+
+fn given(at: Second, place: Second, office: &str, start: Second) -> Given {
+    Given {
+        at,
+        place,
+        office: office_number(office).unwrap_or(OFFICES.len()),
+        start,
+    }
+}
