@@ -52,6 +52,7 @@ fn main() -> ExitCode {
             listen: Some(ANY_PORT),
             admin_listen: Some(ANY_PORT),
             demo_s: None,
+            clock_speed: 1,
         }),
         ["bare", answers] => match bare(Path::new(answers)) {
             Ok(()) => ExitCode::SUCCESS,
