@@ -15,7 +15,7 @@ use crate::api::Reply;
 
 /// How often people look at a wish. What they are offered reaches them when it is made, as by a
 /// mail: this only says how late the tool notices.
-const LOOK_EVERY: Second = 15 * MINUTE;
+const LOOK_EVERY: Second = 10 * MINUTE;
 
 /// How often, and after what pause, a request is sent again to which the service has said "later".
 const AGAIN_MAX: u32 = 500;
