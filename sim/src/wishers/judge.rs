@@ -193,6 +193,10 @@ impl World {
             let next = self.now() + STEP;
             self.set_clock(next);
             self.tick_all();
+            // A room that is over frees its seats with its next tick.
+            if self.terms().is_some() {
+                self.tick_rooms()?;
+            }
             self.tick_wishes()?;
             self.write_all()?;
             let writes = self.disk.plates().facts();

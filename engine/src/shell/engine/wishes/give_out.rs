@@ -136,21 +136,23 @@ impl Engine {
         let date = key.day.to_date();
         let beyond = date > self.horizon(now, self.catalogue.office(office));
         let waits = self.look_at_wishes(|agent| agent.waiting_at(key.office)) > 0;
-        if waits && !beyond {
-            self.give_day(now, key, shard, random);
-        }
-        let changes = shard.changes();
+        let changes = if waits && !beyond {
+            self.give_day(now, key, shard, random)
+        } else {
+            shard.changes()
+        };
         self.wishes.watch.lock().seen.insert(key, changes);
     }
 
-    /// Gives what is free on a day to those who come first.
+    /// Gives what is free on a day to those who come first. Returns how the day was when that was
+    /// done: what changes it afterwards has to be looked at.
     pub(super) fn give_day(
         &self,
         now: UnixMillis,
         key: DayKey,
         shard: &Arc<Shard>,
         random: &mut impl FnMut() -> u64,
-    ) {
+    ) -> u64 {
         let date = key.day.to_date();
         let mut direct = Vec::new();
         let mut day = shard.lock();
@@ -200,10 +202,12 @@ impl Engine {
             );
             direct.extend(given.filter(|given| given.direct));
         }
+        let changes = day.changes();
         drop((agent, day));
         for given in direct {
             self.book_directly(now, given);
         }
+        changes
     }
 
     /// Who gets a gap.
