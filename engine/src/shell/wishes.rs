@@ -34,6 +34,8 @@ pub(super) struct Watch {
     /// To be looked at in a minute: there is no time to ask anybody now.
     pub(super) later: BTreeSet<DayKey>,
     pub(super) away_since: Option<UnixMillis>,
+    /// When days were last looked at.
+    pub(super) looked_at: Option<UnixMillis>,
     /// When the days that are still to be opened were last made.
     pub(super) days_made: Option<i64>,
     /// Rooms whose draw the wishes know, and whether a lottery was still to be held then.

@@ -96,6 +96,10 @@ impl Engine {
     pub(super) fn changed_days(&self, now: UnixMillis) -> Vec<(DayKey, Arc<Shard>)> {
         let mut watch = self.wishes.watch.lock();
         let again = std::mem::take(&mut watch.again);
+        // When the clock is set back, what was too soon for somebody is not any more.
+        if watch.looked_at.replace(now).is_some_and(|last| now < last) {
+            watch.seen.clear();
+        }
         let any = self.wishes.any();
         let mut changed = Vec::new();
         // Nobody else waits for the map while a day is waited for.
