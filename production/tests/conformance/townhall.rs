@@ -9,7 +9,7 @@ use morgenruh_engine::rules::catalogue::{Catalogue, OfficeIndex};
 use morgenruh_engine::rules::day::{Audit, BookingRefusal, Reservation, State};
 use morgenruh_engine::rules::ids::{HoldToken, ReservationId};
 use morgenruh_engine::rules::time::UnixMillis;
-use morgenruh_engine::shell::engine::{Booking, Engine};
+use morgenruh_engine::shell::engine::{Booking, Engine, HoldError};
 use morgenruh_engine::shell::recovery::Recovered;
 
 use crate::mode::{Closing, Mode};
@@ -61,13 +61,23 @@ impl<M: Mode> Townhall<M> {
     }
 
     pub(crate) fn book(&self, start: UnixMillis) -> HoldToken {
-        let token = self.hall.hold(EVENING, start).unwrap();
+        let token = self.hold(start);
         told(self.hall.confirm(EVENING, token, "a request")).unwrap();
         token
     }
 
+    /// A seat, as soon as there is room in the queues: the ledger's, and that of the deadlines.
+    pub(crate) fn hold(&self, start: UnixMillis) -> HoldToken {
+        loop {
+            match self.hall.hold(EVENING, start) {
+                Err(HoldError::Overloaded) => self.hall.engine.tick(EVENING),
+                held => return held.unwrap(),
+            }
+        }
+    }
+
     pub(crate) fn go(&self, booking: HoldToken, start: UnixMillis) -> Booking {
-        let token = self.hall.hold(EVENING, start).unwrap();
+        let token = self.hold(start);
         let manage = booking.secret.manage();
         told(self.hall.move_to(EVENING, booking.id, manage, token)).unwrap()
     }
