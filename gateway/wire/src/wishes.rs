@@ -27,11 +27,14 @@ pub struct WishRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(example = "2026-12-18")]
     pub latest: Option<String>,
-    /// How long before its start an offer must come at the latest; 0 where nothing is said, up to
-    /// 43200.
+    /// How long before its start an offer must come at the latest, up to 43200; lengthened to one
+    /// of the usual notices. Absent: 0 with `auto_accept`, or when `latest` is nearer; otherwise two
+    /// days as the service is shipped, because whoever is asked about a nearer seat has only a
+    /// short time to answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notice_minutes: Option<u32>,
-    /// The first seat that fits is booked without asking.
+    /// The first seat that fits is booked without asking: nothing is lost because nobody looked in
+    /// time, and seats of the same day can be had. Forms do well to propose it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub auto_accept: bool,
     /// The booking that is to become an earlier one.

@@ -243,7 +243,7 @@ impl Visit<'_> {
             windows: (!any_time).then(|| vec![window]),
             earliest: Some(clock.date(citizen.days.0.max(self.today()))),
             latest: Some(clock.date(citizen.days.1)),
-            notice_minutes: u32::try_from(citizen.notice / MINUTE).ok(),
+            notice_minutes: self.notice_minutes(),
             auto_accept: citizen.auto_accept,
             instead_of: None,
             person: self.person(),
@@ -263,13 +263,26 @@ impl Visit<'_> {
             offices: citizen.offices,
             hours,
             days: citizen.days,
-            notice: citizen.notice,
+            notice: Second::from(laid.notice_minutes) * MINUTE,
             auto_accept: citizen.auto_accept,
             waited: Vec::new(),
             given: Vec::new(),
         };
         let number = self.world.notebook.pages().wished(since, watched);
         Stay::new(self, number, &laid).on().await
+    }
+
+    /// The notice that they ask for. Whoever is asked leaves it to the service, unless they want to
+    /// hear of near seats as well.
+    fn notice_minutes(&self) -> Option<u32> {
+        let Citizen {
+            auto_accept,
+            asked_near,
+            notice,
+            ..
+        } = *self.citizen;
+        let named = auto_accept || asked_near;
+        named.then(|| u32::try_from(notice / MINUTE).unwrap_or(0))
     }
 
     /// Cancels where that is planned, or where a seat was booked without asking and does not suit.

@@ -46,6 +46,8 @@ pub(super) struct Citizen {
     /// How long before its start they must know.
     pub(super) notice: Second,
     pub(super) auto_accept: bool,
+    /// Wants to be asked about near seats too.
+    pub(super) asked_near: bool,
     pub(super) no_show: bool,
     cancels: Option<Cancels>,
     seed: u64,
@@ -197,6 +199,7 @@ fn citizen(habits: &Habits, seed: u64, number: u32, at: Second) -> Citizen {
         no_show: dice.chance(habits.no_show),
         cancels: cancels.then_some(Cancels { late, when }),
         seed: dice.word(),
+        asked_near: dice.chance(habits.asked_near),
     }
 }
 
@@ -232,7 +235,7 @@ mod tests {
         let cancel = people.iter().filter(|it| it.cancels.is_some()).count();
         assert!((0.11..0.15).contains(&share(cancel)), "{}", share(cancel));
         let auto = people.iter().filter(|it| it.auto_accept).count();
-        assert!((0.37..0.43).contains(&share(auto)), "{}", share(auto));
+        assert!((0.64..0.7).contains(&share(auto)), "{}", share(auto));
     }
 
     /// What is assumed of answers must give what Düsseldorf has published, under its rules.

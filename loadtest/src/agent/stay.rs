@@ -34,6 +34,8 @@ pub(super) struct Stay<'v> {
     accepted: Option<Booking>,
     /// Offers that have ended without a booking.
     over: Vec<String>,
+    /// Since when it waits as the service says, and from when on that was certain.
+    waits: (Second, Second),
 }
 
 /// The offer that is open as far as its owner knows.
@@ -59,7 +61,17 @@ impl<'v> Stay<'v> {
             offers: 0,
             accepted: None,
             over: Vec::new(),
+            waits: (Second::MIN, Second::MIN),
         }
+    }
+
+    /// From when it certainly waited. What the service says began when it was asked for, and took
+    /// effect when the ledger had it: that is certain from the first answer that shows it.
+    fn waits_from(&mut self, since: Second, asked: Second) -> Second {
+        if self.waits.0 != since {
+            self.waits = (since, asked);
+        }
+        self.waits.1
     }
 
     /// Until it is over, or the run is.
@@ -90,7 +102,7 @@ impl<'v> Stay<'v> {
                 "waiting" => {
                     self.over_by_now();
                     let spell = Spell {
-                        from: since,
+                        from: self.waits_from(since, asked),
                         until: asked,
                         place: self.place(&seen)?,
                     };
