@@ -218,7 +218,7 @@ impl Outbox {
 /// What is answered comes first, then what somebody relies on.
 fn urgency(what: &What) -> u8 {
     match what {
-        What::Offered(_) => 0,
+        What::Offered(_) | What::Reminded(_) => 0,
         What::Booked { .. } => 1,
         What::Laid | What::Lapsed(_) | What::Ended(_) => 2,
     }
@@ -252,7 +252,7 @@ fn notice(app: &App, due: &Due) -> Option<Notice> {
         What::Laid => NoticeKind::Laid {
             services: services(catalogue, language, &known.wish.services),
         },
-        What::Offered(made) => {
+        What::Offered(made) | What::Reminded(made) => {
             // As it is now: it may wait longer than it was to at first.
             let open = match known.standing {
                 Standing::Offered(open) if open.number == made.number => open,

@@ -51,8 +51,12 @@ impl WishTerms {
         let shortest = minutes(dice, shortest_max);
         let longer = |by: Millis| Millis(shortest.0 + by.0);
         let near = longer(minutes(dice, 20));
+        let far = Millis(near.0 + minutes(dice, 60).0);
         let answers = AnswerTerms {
-            far: Millis(near.0 + minutes(dice, 60).0),
+            // Often so long that people are told once more.
+            distant: Millis(far.0 + minutes(dice, 24 * 60).0),
+            distant_from: minutes(dice, 40 * 60),
+            far,
             near,
             near_within: minutes(dice, 48 * 60),
             same_day: longer(minutes(dice, 10)),

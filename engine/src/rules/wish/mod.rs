@@ -1,14 +1,17 @@
 //! Wishes: what somebody would take, and how a seat that becomes free finds the one who is next.
 //!
 //! ```text
-//!            change                    lapse, decline
-//!            ┌──┐                 ┌─────────────────────┐
-//!  lay ──▶ waiting ──seat──▶ offering ──durable──▶ offered ──accept──▶ booked
-//!            │                                          │
-//!            └── withdraw, outdated, used up ───────────┴──▶ ended
+//!            change                      decline
+//!            ┌──┐        ┌─────────────────────────────────┐
+//!  lay ──▶ waiting ──seat──▶ deciding ──durable──▶ offered ──accept──▶ booked
+//!           ▲  ▲  │                                  │  │                │
+//!   confirm │  │  └── withdraw, outdated ──▶ ended ◀─┘  │ lapse          │
+//!         asleep ◀──────────────────────────────────────┘                │
+//!              └───────────────────────── give back ─────────────────────┘
 //! ```
 //!
-//! With `auto_accept` a seat becomes a booking at once. The rules know no clock and no ledger: who
+//! With `auto_accept` a seat becomes a booking at once, and whoever gives it back waits on at the
+//! same place. Whoever lets an offer lapse gets nothing more until they say that they still wish. The rules know no clock and no ledger: who
 //! holds the agent decides alone, and what is decided is a
 //! [`WishFact`](fact::WishFact).
 

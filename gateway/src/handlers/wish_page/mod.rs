@@ -124,7 +124,7 @@ pub(crate) async fn show_offer(
         Standing::Offered(offer) => asked == Some(offer.seat.to_string()),
         // What has come of it is said anyway.
         Standing::Booked { .. } | Standing::Deciding => true,
-        Standing::Undrawn | Standing::Waiting | Standing::Ended(_) => false,
+        Standing::Undrawn | Standing::Waiting | Standing::Asleep | Standing::Ended(_) => false,
     };
     let notice = (!stands).then_some(Notice::Gone);
     Ok((HEADERS, html(&visit.page(&app, notice))?).into_response())

@@ -44,7 +44,7 @@ impl State {
     fn of(app: &App, now: UnixMillis, id: WishId, known: &Known, language: Language) -> State {
         let zone = &app.catalogue().city.zone;
         match known.standing {
-            Standing::Undrawn | Standing::Waiting => State::Waiting {
+            Standing::Undrawn | Standing::Waiting | Standing::Asleep => State::Waiting {
                 outlook: wishes::outlook(app, now, id, known.place, &known.wish),
                 auto_accept: known.wish.auto_accept,
             },

@@ -331,7 +331,7 @@ pub(crate) fn unknown() -> ApiError {
 
 fn unchangeable(standing: Standing) -> Option<ApiError> {
     match standing {
-        Standing::Undrawn | Standing::Waiting => None,
+        Standing::Undrawn | Standing::Waiting | Standing::Asleep => None,
         Standing::Deciding | Standing::Offered(_) => Some(refused(WishError::Pending)),
         over => Some(refused(WishError::Over(over))),
     }

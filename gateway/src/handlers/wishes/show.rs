@@ -56,6 +56,7 @@ pub(crate) fn view(app: &App, now: UnixMillis, id: WishId, known: &Known) -> wir
     view.status = match known.standing {
         Standing::Undrawn => "undrawn",
         Standing::Waiting => "waiting",
+        Standing::Asleep => "asleep",
         Standing::Deciding => "pending",
         Standing::Offered(open) => {
             view.offer = Some(offer(app, &open));

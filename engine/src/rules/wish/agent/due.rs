@@ -13,6 +13,8 @@ pub enum Due {
     Lapsed(WishId, Offer),
     Ended(WishId, WishEnding),
     Forgotten(WishId),
+    /// An offer by its number, of which somebody is to be told once more.
+    Reminded(WishId, u8),
 }
 
 impl Agent {
@@ -26,9 +28,15 @@ impl Agent {
                 due.push(Due::Lapsed(*id, offer));
             }
         }
+        let reminders = self.reminders.range(..=(now, WishId(u64::MAX))).take(max);
+        for (_, id) in reminders {
+            if let Some(Standing::Offered(offer)) = self.wishes.get(id).map(|it| it.standing) {
+                due.push(Due::Reminded(*id, offer.number));
+            }
+        }
         let outdated = self.outdated.range(..(today, WishId(0))).take(max);
         for (_, id) in outdated {
-            if let Some(Standing::Waiting | Standing::Undrawn) =
+            if let Some(Standing::Waiting | Standing::Undrawn | Standing::Asleep) =
                 self.wishes.get(id).map(|it| it.standing)
             {
                 due.push(Due::Ended(*id, WishEnding::Outdated));
@@ -77,6 +85,7 @@ impl Agent {
         let since = |id: &WishId| Some(self.wishes.get(id)?.notices.first()?.at);
         Tally {
             open: self.wishes.len() - self.ended.len(),
+            asleep: self.asleep,
             offers: self.deadlines.len(),
             untold: self.untold.len(),
             untold_since: self.untold.iter().filter_map(since).min(),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::super::change;
-use super::super::fact::{Contact, Notify, Offer, WishEnding, WishFact};
+use super::super::fact::{Contact, Offer, WishEnding, WishFact};
 use super::super::{Place, Wish, WishId};
 use super::known::lines;
 use super::{Agent, END_OF_TIME, Known, Notice, Standing, What};
@@ -11,7 +11,7 @@ use crate::rules::catalogue::Catalogue;
 use crate::rules::ids::ReservationId;
 use crate::rules::person::marks;
 use crate::rules::room::TicketId;
-use crate::rules::time::UnixMillis;
+use crate::rules::time::{DayNumber, UnixMillis};
 
 impl Agent {
     /// Applies what the ledger has.
@@ -30,8 +30,11 @@ impl Agent {
             }
             WishFact::Changed { place, wish } => self.changed(catalogue, id, *place, wish),
             WishFact::Offered(offer) => {
+                let (zone, deadline) = (&catalogue.city.zone, UnixMillis(offer.deadline));
+                let reminder = self.terms.reminder(zone, at, deadline);
                 if let Some(known) = self.wishes.get_mut(&id) {
                     known.offers = offer.number;
+                    known.reminder = reminder;
                     known.seats.push(offer.seat);
                     self.offers.insert(offer.seat, id);
                     // It can have ended while the offer was on its way.
@@ -51,6 +54,9 @@ impl Agent {
             }
             WishFact::Declined { number } => self.lost(at, id, *number, false),
             WishFact::Lapsed { number } => self.lost(at, id, *number, true),
+            WishFact::Confirmed => self.confirmed(at, id),
+            WishFact::Reminded { number } => self.reminded(at, id, *number),
+            WishFact::Returned { .. } => self.returned(at, id),
             WishFact::Booked { booking, seat } => self.booked(at, id, *booking, *seat),
             WishFact::Told { notice } => self.told(id, *notice),
             WishFact::Ended { how } => {
@@ -84,6 +90,7 @@ impl Agent {
             since: at,
             offers: 0,
             lost: 0,
+            reminder: None,
             seats: Vec::new(),
             notices: Vec::new(),
             told: 0,
@@ -108,7 +115,12 @@ impl Agent {
         let Some(known) = self.wishes.get(&id) else {
             return;
         };
-        let (standing, since) = (known.standing, known.since);
+        let since = known.since;
+        let standing = match known.standing {
+            // Whoever changes it still wishes.
+            Standing::Asleep => Standing::Waiting,
+            standing => standing,
+        };
         let (old, marks) = (known.wish.clone(), known.marks.clone());
         self.disclaim(id, &old, &marks);
         self.claim(id, wish, &marks);
@@ -183,7 +195,12 @@ impl Agent {
             known.place = Place::at(at);
         }
         let used_up = known.lost >= self.terms.offers_max;
-        self.stand(id, Standing::Waiting, at);
+        let standing = if lapsed {
+            Standing::Asleep
+        } else {
+            Standing::Waiting
+        };
+        self.stand(id, standing, at);
         if used_up {
             // Out of the index at once: it gets nothing more.
             self.stand(id, Standing::Deciding, at);
@@ -191,6 +208,76 @@ impl Agent {
         } else if let Some(offer) = offer.filter(|_| lapsed) {
             self.tell(id, at, What::Lapsed(offer));
         }
+    }
+
+    /// Whoever laid it still wishes.
+    fn confirmed(&mut self, at: UnixMillis, id: WishId) {
+        let standing = self.wishes.get(&id).map(|known| known.standing);
+        if let Some(Standing::Asleep | Standing::Deciding) = standing {
+            self.stand(id, Standing::Waiting, at);
+        }
+    }
+
+    fn reminded(&mut self, at: UnixMillis, id: WishId, number: u8) {
+        let Some(offer) = self.open_offer(id, number) else {
+            return;
+        };
+        let Some(known) = self.wishes.get_mut(&id) else {
+            return;
+        };
+        if let Some(reminder) = known.reminder.take() {
+            self.reminders.remove(&(reminder, id));
+        }
+        let is_untold =
+            |it: &Notice| matches!(it.what, What::Offered(made) if made.number == number);
+        if !known.notices.iter().any(is_untold) {
+            self.tell(id, at, What::Reminded(offer));
+        }
+    }
+
+    /// Whether a seat that was booked without asking can be given back for another one: the wish is
+    /// still good for that, and has not lost too many.
+    pub fn may_return(&self, id: WishId, today: DayNumber) -> bool {
+        self.wishes.get(&id).is_some_and(|known| {
+            matches!(known.standing, Standing::Booked { .. })
+                && known.wish.auto_accept
+                && known.wish.instead_of.is_none()
+                && known.wish.until >= today
+                && known.lost.saturating_add(1) < self.terms.offers_max
+                && !self.has_as_many_as_can_be(&known.wish, &known.marks)
+        })
+    }
+
+    /// Marks a wish whose seat is being given back. Returns the seat's number among its offers.
+    pub fn reopen(&mut self, id: WishId) -> Option<u8> {
+        let known = self.wishes.get(&id)?;
+        let (number, since) = (known.offers, known.since);
+        let (wish, marks) = (known.wish.clone(), known.marks.clone());
+        self.claim(id, &wish, &marks);
+        self.outdated.insert((wish.until, id));
+        self.stand(id, Standing::Deciding, since);
+        Some(number)
+    }
+
+    /// It could not be written that a wish waits on.
+    pub fn close_again(&mut self, id: WishId, booked: Standing, since: UnixMillis) {
+        if self.wishes.contains_key(&id) {
+            self.stand(id, booked, since);
+        }
+    }
+
+    /// A seat that was booked without asking is given back: the wish waits on at its place.
+    fn returned(&mut self, at: UnixMillis, id: WishId) {
+        let standing = self.wishes.get(&id).map(|known| known.standing);
+        if let Some(Standing::Booked { .. }) = standing {
+            self.reopen(id);
+        }
+        let Some(known) = self.wishes.get_mut(&id) else {
+            return;
+        };
+        known.lost = known.lost.saturating_add(1);
+        self.outcomes.returned += 1;
+        self.stand(id, Standing::Waiting, at);
     }
 
     fn booked(&mut self, at: UnixMillis, id: WishId, booking: ReservationId, seat: ReservationId) {
@@ -226,7 +313,7 @@ impl Agent {
         };
         known.told += 1;
         let number = known.told;
-        if known.contact.notify != Notify::Poll {
+        if known.is_told() {
             known.notices.push(Notice { number, at, what });
             self.untold.insert(id);
         }

@@ -1,6 +1,6 @@
 //! A wish as it is known: what it asks for, where it stands, and what is still to be told of it.
 
-use super::super::fact::{Contact, Offer, WishEnding};
+use super::super::fact::{Contact, Notify, Offer, WishEnding};
 use super::super::index::Entry;
 use super::super::{Place, Wish, WishId};
 use crate::rules::catalogue::{Catalogue, OfficeIndex, ServiceIndex};
@@ -16,6 +16,8 @@ pub enum Standing {
     /// Its waiting room is still to be drawn.
     Undrawn,
     Waiting,
+    /// An offer was not answered: it gets nothing until somebody says that it still stands.
+    Asleep,
     /// An offer, a booking or its end is on its way to the ledger.
     Deciding,
     Offered(Offer),
@@ -45,6 +47,8 @@ pub struct Notice {
 pub enum What {
     Laid,
     Offered(Offer),
+    /// It is still open.
+    Reminded(Offer),
     Lapsed(Offer),
     Booked {
         booking: ReservationId,
@@ -65,8 +69,10 @@ pub struct Known {
     pub since: UnixMillis,
     /// Offers so far.
     pub offers: u8,
-    /// Of them, those that were declined or not answered.
+    /// Of them, those that were declined, not answered or given back.
     pub lost: u8,
+    /// When it is told once more of the offer that is open.
+    pub reminder: Option<UnixMillis>,
     /// What was offered, whatever became of it.
     pub(super) seats: Vec<ReservationId>,
     /// What is still to be told, oldest first.
@@ -87,6 +93,11 @@ pub(super) struct Line {
 }
 
 impl Known {
+    /// Whether it is us who tell of what happens.
+    pub(super) fn is_told(&self) -> bool {
+        self.contact.notify != Notify::Poll
+    }
+
     /// Offices by number, and the units and counters that the visit needs there.
     pub fn needs(&self) -> impl Iterator<Item = (u16, u8, CounterSet)> {
         let lines = self.lines.iter();

@@ -93,6 +93,9 @@ pub struct Agent {
     /// By the booking that is to be brought forward.
     instead: HashMap<ReservationId, WishId>,
     deadlines: BTreeSet<(UnixMillis, WishId)>,
+    /// Of open offers, when they are told once more.
+    reminders: BTreeSet<(UnixMillis, WishId)>,
+    asleep: usize,
     /// By the last day that they can use.
     outdated: BTreeSet<(DayNumber, WishId)>,
     ended: BTreeSet<(UnixMillis, WishId)>,
@@ -117,6 +120,8 @@ impl Agent {
             offers: HashMap::new(),
             instead: HashMap::new(),
             deadlines: BTreeSet::new(),
+            reminders: BTreeSet::new(),
+            asleep: 0,
             outdated: BTreeSet::new(),
             ended: BTreeSet::new(),
             untold: BTreeSet::new(),
@@ -215,7 +220,7 @@ impl Agent {
         let known = self.wishes.get(&id)?;
         let decidable = matches!(
             known.standing,
-            Standing::Waiting | Standing::Undrawn | Standing::Offered(_)
+            Standing::Waiting | Standing::Undrawn | Standing::Asleep | Standing::Offered(_)
         );
         if !decidable {
             return None;
@@ -244,7 +249,11 @@ impl Agent {
         match old {
             Standing::Offered(offer) => {
                 self.deadlines.remove(&(UnixMillis(offer.deadline), id));
+                if let Some(reminder) = known.reminder {
+                    self.reminders.remove(&(reminder, id));
+                }
             }
+            Standing::Asleep => self.asleep -= 1,
             Standing::Waiting => {
                 self.pool.remove(known, id);
             }
@@ -256,7 +265,10 @@ impl Agent {
         match standing {
             Standing::Offered(offer) => {
                 self.deadlines.insert((UnixMillis(offer.deadline), id));
+                let reminder = known.reminder.filter(|_| known.is_told());
+                self.reminders.extend(reminder.map(|at| (at, id)));
             }
+            Standing::Asleep => self.asleep += 1,
             Standing::Waiting => {
                 self.pool.insert(known, known.entry(id));
             }

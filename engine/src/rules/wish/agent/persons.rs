@@ -45,14 +45,8 @@ impl Agent {
         if let Some(known) = instead.and_then(|booking| self.instead.get(&booking)) {
             return Err(LayRefusal::BroughtForward(*known));
         }
-        let full = |mark: &Digest| {
-            let of = |(service, _)| self.persons.get(&(*mark, service)).map_or(0, Vec::len);
-            wish.services.iter().map(of).max().unwrap_or(0) >= WISHES_PER_PERSON_MAX
-        };
-        if marks(&contact.email, contact.phone.as_deref())
-            .iter()
-            .any(full)
-        {
+        let marks = marks(&contact.email, contact.phone.as_deref());
+        if self.has_as_many_as_can_be(wish, &marks) {
             return Err(LayRefusal::TooMany);
         }
         if self.wishes.len() >= WISHES_MAX {
@@ -60,11 +54,18 @@ impl Agent {
         }
         self.last = WishId(self.last.0 + 1);
         let id = self.last;
-        self.claim(id, wish, &marks(&contact.email, contact.phone.as_deref()));
+        self.claim(id, wish, &marks);
         if let Some(ticket) = ticket {
             self.tickets.insert(ticket, id);
         }
         Ok(id)
+    }
+
+    pub(super) fn has_as_many_as_can_be(&self, wish: &Wish, marks: &[Digest]) -> bool {
+        marks.iter().any(|mark| {
+            let of = |(service, _)| self.persons.get(&(*mark, service)).map_or(0, Vec::len);
+            wish.services.iter().map(of).max().unwrap_or(0) >= WISHES_PER_PERSON_MAX
+        })
     }
 
     /// The ledger could not keep what [`Agent::begin`] has begun.

@@ -150,6 +150,7 @@ impl<'g, 'd> Visits<'g, 'd> {
 mod tests {
     use super::*;
     use crate::rules::time::Millis;
+    use crate::rules::wish::NOTICE_MINUTES_MAX;
 
     const NOW: UnixMillis = UnixMillis(1_796_080_000_000);
     const ALWAYS: UnixMillis = UnixMillis(i64::MAX);
