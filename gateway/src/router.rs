@@ -79,6 +79,8 @@ fn api(app: Option<&AppState>) -> (Router<AppState>, utoipa::openapi::OpenApi) {
         routes!(bookings::calendar),
         limited(Action::Book, routes!(wishes::lay)),
         routes!(wishes::look, wishes::change, wishes::withdraw),
+        routes!(wishes::go_on::confirm),
+        routes!(wishes::go_on::give_back),
         limited(Action::Book, routes!(wishes::offers::accept)),
         routes!(wishes::offers::decline),
         // People who wait
@@ -151,6 +153,11 @@ pub fn public(app: AppState) -> Router {
         (
             "/wunsch/{id}/{token}/ablehnen",
             get(wish_page::show_offer).post(wish_page::decline),
+        ),
+        ("/wunsch/{id}/{token}/weiter", post(wish_page::confirm)),
+        (
+            "/wunsch/{id}/{token}/zurueckgeben",
+            get(wish_page::ask_to_give_back).post(wish_page::give_back),
         ),
         (
             "/wunsch/{id}/{token}/zuruecknehmen",

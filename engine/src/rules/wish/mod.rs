@@ -11,9 +11,9 @@
 //! ```
 //!
 //! With `auto_accept` a seat becomes a booking at once, and whoever gives it back waits on at the
-//! same place. Whoever lets an offer lapse gets nothing more until they say that they still wish. The rules know no clock and no ledger: who
-//! holds the agent decides alone, and what is decided is a
-//! [`WishFact`](fact::WishFact).
+//! same place. Whoever lets an offer lapse gets nothing more until they say that they still wish.
+//! The rules know no clock and no ledger: who holds the agent decides alone, and what is decided is
+//! a [`WishFact`](fact::WishFact).
 
 pub mod agent;
 pub mod answer;

@@ -1,5 +1,6 @@
 //! `/wishes`: what somebody would take, should it become free.
 
+pub(crate) mod go_on;
 pub(crate) mod offers;
 pub(crate) mod read;
 mod show;
