@@ -86,6 +86,11 @@ tally! {
     wishes_outdated,
     wishes_used_up,
     wishes_overtaken,
+    /// After an offer that was not answered.
+    wishes_confirmed,
+    /// Given back for another one.
+    seats_returned,
+    offers_reminded,
     rests,
     rests_ended,
     calms,

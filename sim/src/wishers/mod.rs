@@ -86,6 +86,8 @@ enum Asked {
     Withdraw,
     Accept(Accepting),
     Decline { seat: ReservationId, number: u8 },
+    Confirm,
+    WaitOn,
 }
 
 /// An acceptance that was sent.
@@ -106,6 +108,8 @@ pub enum WishNews {
     Withdrawn(Result<(), WishError>),
     Accepted(Box<Result<Booking, OfferError>>),
     Declined(Result<WishId, OfferError>),
+    Confirmed(Result<(), WishError>),
+    WaitsOn(Result<(), WishError>),
 }
 
 /// What is known of a wish.
@@ -132,6 +136,12 @@ struct Wished {
     withdrawn: bool,
     /// Somebody has asked to accept something.
     may_accept: bool,
+    /// Somebody has said that it still stands, since its last offer was not answered.
+    may_wake: bool,
+    /// Somebody has asked to wait on for another seat.
+    may_reopen: bool,
+    /// The last seat that it became.
+    booked: Option<ReservationId>,
     /// Another one of the same person became a booking meanwhile.
     merges: bool,
     /// The booking that is to be brought forward, as it was last seen.

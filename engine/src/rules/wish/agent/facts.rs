@@ -7,6 +7,7 @@ use super::super::fact::{Contact, Offer, WishEnding, WishFact};
 use super::super::{Place, Wish, WishId};
 use super::known::lines;
 use super::{Agent, END_OF_TIME, Known, Notice, Standing, What};
+use crate::canary::{Canary, sings};
 use crate::rules::catalogue::Catalogue;
 use crate::rules::ids::ReservationId;
 use crate::rules::person::marks;
@@ -195,7 +196,7 @@ impl Agent {
             known.place = Place::at(at);
         }
         let used_up = known.lost >= self.terms.offers_max;
-        let standing = if lapsed {
+        let standing = if lapsed && !sings(Canary::SleeperServed) {
             Standing::Asleep
         } else {
             Standing::Waiting
@@ -276,6 +277,9 @@ impl Agent {
             return;
         };
         known.lost = known.lost.saturating_add(1);
+        if sings(Canary::PlaceForgotten) {
+            known.place = Place::at(at);
+        }
         self.outcomes.returned += 1;
         self.stand(id, Standing::Waiting, at);
     }
