@@ -184,6 +184,8 @@ pub struct Agent {
     /// By what a person is known by and a service: their wishes that wait.
     persons: HashMap<(Digest, u16), Vec<WishId>>,
     tickets: HashMap<TicketId, WishId>,
+    /// By waiting room: wishes that do not know their place yet, or whose lottery is still to come.
+    undrawn: HashMap<RoomId, BTreeSet<WishId>>,
     /// By the seat: every offer of a wish that is not forgotten.
     offers: HashMap<ReservationId, WishId>,
     /// By the booking that is to be brought forward.
@@ -210,6 +212,7 @@ impl Agent {
             pool: Pool::default(),
             persons: HashMap::new(),
             tickets: HashMap::new(),
+            undrawn: HashMap::new(),
             offers: HashMap::new(),
             instead: HashMap::new(),
             deadlines: BTreeSet::new(),
@@ -420,8 +423,8 @@ impl Agent {
         drawn.into_iter().map(|(_, id)| id).collect()
     }
 
-    /// What the wishes of a room have come to: whether one is being decided about, and who has
-    /// which seat, by position.
+    /// What the wishes of a room have come to: whether one is being decided about, and which ticket
+    /// has which seat.
     pub fn allotted(&self, room: RoomId) -> (bool, Vec<(u32, ReservationId)>) {
         let mut deciding = false;
         let mut seats = Vec::new();
@@ -432,12 +435,11 @@ impl Agent {
             match known.standing {
                 Standing::Deciding => deciding = true,
                 Standing::Offered(Offer { seat, .. }) | Standing::Booked { seat, .. } => {
-                    seats.push((known.place.position, seat));
+                    seats.push((ticket.seq, seat));
                 }
                 _ => {}
             }
         }
-        seats.sort_unstable();
         (deciding, seats)
     }
 
@@ -592,6 +594,9 @@ impl Agent {
         self.claim(id, wish, &known.marks);
         if let Some(ticket) = ticket {
             self.tickets.insert(ticket, id);
+            if undrawn {
+                self.undrawn.entry(ticket.room).or_default().insert(id);
+            }
         }
         self.outdated.insert((wish.until, id));
         self.wishes.insert(id, known);
@@ -632,9 +637,12 @@ impl Agent {
         self.ending.entry(id).or_insert(how);
     }
 
-    /// What a change would make of the place.
+    /// What a change would make of the place. One that is still to be drawn cannot be lost.
     pub fn place_after(&self, id: WishId, wish: &Wish, now: UnixMillis) -> Option<Place> {
         let known = self.wishes.get(&id)?;
+        if known.standing == Standing::Undrawn && known.place.position == 0 {
+            return Some(known.place);
+        }
         Some(change::place(&known.wish, known.place, wish, now))
     }
 
@@ -702,27 +710,65 @@ impl Agent {
         }
     }
 
-    /// The wishes of a room that is still to be drawn, and the numbers of their tickets.
-    pub fn undrawn(&self, room: RoomId) -> Vec<(WishId, u32)> {
-        let of_room = self.tickets.iter().filter(|(ticket, id)| {
-            let standing = self.wishes.get(id).map(|known| known.standing);
-            ticket.room == room && standing == Some(Standing::Undrawn)
+    /// The rooms of wishes that are still to be placed.
+    pub fn undrawn_rooms(&self) -> Vec<RoomId> {
+        self.undrawn.keys().copied().collect()
+    }
+
+    /// The wishes of a room that are still to be placed, and the numbers of their tickets. Before a
+    /// lottery those that have their places are left out.
+    pub fn undrawn(&self, room: RoomId, lottery: bool) -> Vec<(WishId, u32)> {
+        let ids = self.undrawn.get(&room).into_iter().flatten();
+        let of_room = ids.filter_map(|id| {
+            let known = self.wishes.get(id)?;
+            let is_new = known.place.position == 0 || !lottery;
+            Some((*id, known.ticket.filter(|_| is_new)?.seq))
         });
-        of_room.map(|(ticket, id)| (*id, ticket.seq)).collect()
+        of_room.collect()
     }
 
     /// A room is drawn: its wishes get their places. They wait like all others from then on, unless
-    /// a lottery is held first.
-    pub fn place(&mut self, mut drawn: Vec<(WishId, Place)>, lottery: bool) {
+    /// a lottery is held first. Those about which something is on its way to the ledger are placed
+    /// once more when it is there. Returns who waits now.
+    pub fn place(
+        &mut self,
+        room: RoomId,
+        mut drawn: Vec<(WishId, Place)>,
+        lottery: bool,
+    ) -> Vec<WishId> {
+        let mut waiting = Vec::new();
         // In their order, so that each goes to the end of the index.
         drawn.sort_unstable_by_key(|(id, place)| (*place, *id));
         for (id, place) in drawn {
-            if let Some(known) = self.wishes.get_mut(&id) {
-                known.place = place;
-                if !lottery {
-                    let since = known.since;
-                    self.stand(id, Standing::Waiting, since);
+            let Some(known) = self.wishes.get_mut(&id) else {
+                continue;
+            };
+            let (standing, since) = (known.standing, known.since);
+            // Whoever has lost the place of the draw since then has another one.
+            if known.place.since == place.since && known.place != place {
+                // Out of the index where it was, and back into it where it is.
+                self.stand(id, Standing::Deciding, since);
+                if let Some(known) = self.wishes.get_mut(&id) {
+                    known.place = place;
                 }
+                self.stand(id, standing, since);
+            }
+            if standing == Standing::Undrawn && !lottery {
+                self.stand(id, Standing::Waiting, since);
+                waiting.push(id);
+            }
+            if !lottery && standing != Standing::Deciding {
+                self.is_drawn(room, id);
+            }
+        }
+        waiting
+    }
+
+    fn is_drawn(&mut self, room: RoomId, id: WishId) {
+        if let Some(undrawn) = self.undrawn.get_mut(&room) {
+            undrawn.remove(&id);
+            if undrawn.is_empty() {
+                self.undrawn.remove(&room);
             }
         }
     }
@@ -865,7 +911,11 @@ impl Agent {
         };
         self.outdated.remove(&(known.wish.until, id));
         let (wish, marks) = (known.wish.clone(), known.marks.clone());
+        let ticket = known.ticket;
         self.disclaim(id, &wish, &marks);
+        if let Some(ticket) = ticket {
+            self.is_drawn(ticket.room, id);
+        }
     }
 
     fn forget(&mut self, id: WishId) {

@@ -14,6 +14,7 @@ use crate::rules::wish::{Place, Wish, WishId};
 use crate::shell::engine::Engine;
 use crate::shell::engine::bookings::use_up;
 use crate::shell::ledger::{Durable, NotKept};
+use crate::shell::rooms::RoomShard;
 
 use super::{LayAsk, LayError, WishError};
 
@@ -42,11 +43,7 @@ impl Engine {
         // Looked up before the wishes are locked: days come first.
         let starts = instead.map(|booking| self.booking_start(booking));
         // Where the draw lets people in, the place is the wish's from now on.
-        let place_given_up = ticket.and_then(|ticket| {
-            let room = self.rooms.get(ticket.room)?;
-            let is_line = room.decide(|room| room.plan().terms.policy == RoomPolicy::Line);
-            is_line.then_some((room, ticket))
-        });
+        let place_given_up = ticket.and_then(|ticket| Some((self.line_of(ticket)?, ticket)));
         let mut agent = self.wishes.lock();
         let id = match agent.begin(&wish, &contact, ticket) {
             Ok(id) => id,
@@ -95,6 +92,13 @@ impl Engine {
                 done(Err(LayError::LedgerAway));
             }
         });
+    }
+
+    /// The room of a ticket, if people are let in there in the order of the draw.
+    pub(super) fn line_of(&self, ticket: TicketId) -> Option<Arc<RoomShard>> {
+        let room = self.rooms.get(ticket.room)?;
+        let is_line = room.decide(|room| room.plan().terms.policy == RoomPolicy::Line);
+        is_line.then_some(room)
     }
 
     /// The place of a ticket among the wishes: that of its room's release, by its position.

@@ -124,10 +124,13 @@ impl Engine {
         let here = seats
             .into_iter()
             .filter(|(_, seat)| self.is_before(shard.id, *seat));
-        let seats = here
-            .map(|(position, seat)| Allotment { position, seat })
-            .collect();
         let mut room = shard.lock();
+        let allotment = |(seq, seat)| {
+            let position = room.position_of(seq)?;
+            Some(Allotment { position, seat })
+        };
+        let mut seats: Vec<Allotment> = here.filter_map(allotment).collect();
+        seats.sort_unstable_by_key(|allotment| allotment.position);
         if let Some(fact) = room.allot(seats) {
             self.tell(now, shard, &mut room, fact);
         }
