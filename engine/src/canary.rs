@@ -58,6 +58,14 @@ pub enum Canary {
     AcceptedBeforeDurable,
     /// Recovery does not hold what was offered.
     OfferForgotten,
+    /// A lottery begins with the last place.
+    DrawnBackwards,
+    /// A lottery is over when the first place has had its turn.
+    LotteryCutShort,
+    /// Recovery does not know which places were drawn.
+    PlaceForgotten,
+    /// A ticket that has become a wish lets somebody in all the same.
+    TicketKept,
 }
 
 #[cfg(feature = "canaries")]

@@ -92,6 +92,8 @@ impl Options {
         // Drawn apart, so that the seeds of towns without wishes go on meaning the same.
         let mut apart = Rng::with_seed(dice.clone().u64(..));
         town.wishes = (apart.u8(..3) == 0).then(|| WishTerms::draw(&mut apart));
+        let mut further = Rng::with_seed(apart.clone().u64(..));
+        town.raffle(&mut further);
         let mut weights = vec![
             (Deed::Person, 1_000),
             (Deed::Read, dice.u32(20..240)),
@@ -124,11 +126,19 @@ impl Options {
             ]);
         }
         let is_small = dice.u8(..4) == 0;
+        let is_lottery = town.room.is_some_and(|room| room.is_lottery);
+        let people = dice.usize(2..=16);
+        let pace_ms = [10, 1_000, 5_000, 12_000][dice.usize(..4)];
         Options {
             town,
-            people: dice.usize(2..=16),
+            people,
             steps: STEPS,
-            pace_ms: [10, 1_000, 5_000, 12_000][dice.usize(..4)],
+            // Slower, and no run would come to the draw.
+            pace_ms: if is_lottery {
+                pace_ms.max(1_000)
+            } else {
+                pace_ms
+            },
             weight: weights.iter().map(|(_, weight)| weight).sum(),
             weights,
             lost_answers: rare(dice, 100),

@@ -70,6 +70,13 @@ tally! {
     lines_drained,
     rooms_ended,
     wishes_laid,
+    /// Of them, those that were tickets of a waiting room.
+    tickets_laid,
+    lotteries,
+    /// Seats that the draw gave to somebody.
+    seats_drawn,
+    /// Wishes that went on as ordinary ones after their draw.
+    wishes_drawn,
     wishes_changed,
     wishes_withdrawn,
     offers,

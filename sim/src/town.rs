@@ -65,6 +65,8 @@ pub struct RoomTerms {
     pub holds_per_pass: u8,
     /// How long the draw waits for a public random value.
     pub beacon_seconds: Option<u32>,
+    /// The draw gives the seats to the wishes of the tickets, instead of letting people in.
+    pub is_lottery: bool,
 }
 
 impl RoomTerms {
@@ -79,12 +81,17 @@ impl RoomTerms {
             pass_minutes: dice.u16(1..=10),
             holds_per_pass: dice.u8(1..=2),
             beacon_seconds: dice.bool().then(|| dice.u32(1..=600)),
+            is_lottery: false,
         }
     }
 
     fn rule(&self, offices: u16) -> RoomRule {
         RoomRule {
-            policy: RoomPolicy::Line,
+            policy: if self.is_lottery {
+                RoomPolicy::Lottery
+            } else {
+                RoomPolicy::Line
+            },
             id: "abend".into(),
             number: 1,
             department: 0,
@@ -127,6 +134,21 @@ impl Town {
     pub fn furnish(&mut self, dice: &mut Rng) {
         let release = self.sealed_minutes.filter(|_| dice.bool());
         self.room = release.map(|minutes| RoomTerms::draw(dice, minutes));
+    }
+
+    /// Where people wish, half of the rooms are lotteries; some towns have one that had no room.
+    pub fn raffle(&mut self, dice: &mut Rng) {
+        if self.wishes.is_none() {
+            return;
+        }
+        if self.room.is_none() && dice.u8(..3) == 0 {
+            let minutes = self.sealed_minutes.unwrap_or_else(|| dice.u16(1..=30));
+            self.sealed_minutes = Some(minutes);
+            self.room = Some(RoomTerms::draw(dice, minutes));
+        }
+        if let Some(room) = &mut self.room {
+            room.is_lottery = dice.bool();
+        }
     }
 
     /// Other opening hours for one of the counters.

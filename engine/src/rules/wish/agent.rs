@@ -420,6 +420,9 @@ impl Agent {
             .map(|(known, id)| (known.place, id))
             .collect();
         drawn.sort_unstable();
+        if sings(Canary::DrawnBackwards) {
+            drawn.reverse();
+        }
         drawn.into_iter().map(|(_, id)| id).collect()
     }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::canary::{Canary, sings};
 use crate::rules::catalogue::RoomPolicy;
 use crate::rules::day::{Day, State};
 use crate::rules::ids::Secret;
@@ -74,7 +75,9 @@ impl Engine {
                 }
                 drop(agent);
                 wishes.add_fresh(id);
-                if let Some((room, ticket)) = place_given_up {
+                if let Some((room, ticket)) = place_given_up
+                    && !sings(Canary::TicketKept)
+                {
                     use_up(&room, &*ledger, ticket, now);
                 }
                 done(Ok(Durable::new(id, position)));

@@ -227,9 +227,11 @@ impl Engine {
         self.wishes.set_any(agent.is_any_waiting());
         *self.wishes.lock() = agent;
         // Whoever is told their place is told the same one as before.
-        self.place_the_drawn();
+        if !sings(Canary::PlaceForgotten) {
+            self.place_the_drawn();
+        }
         for ticket in tickets {
-            if let Some(room) = self.line_of(ticket) {
+            if let Some(room) = self.line_of(ticket).filter(|_| !sings(Canary::TicketKept)) {
                 // The ledger may not have heard of it: it is noted without waiting.
                 room.lock().leave(now, ticket.seq);
             }
