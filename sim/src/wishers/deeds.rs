@@ -51,8 +51,7 @@ impl World {
         let chance = self.dice.u32(..100);
         let lays = own.len() < LAID_MAX && (own.is_empty() || chance < 20);
         if lays {
-            self.lay(who);
-            return Ok(());
+            return self.lay(who);
         }
         if chance < 24 {
             // What was answered long ago is answered once more.
@@ -80,7 +79,7 @@ impl World {
                 56..62 => self.change(index),
                 _ => {}
             },
-            (None, Some(Standing::Waiting)) => match chance {
+            (None, Some(Standing::Waiting | Standing::Undrawn)) => match chance {
                 24..36 => self.change(index),
                 36..42 => self.withdraw(index),
                 _ => {}
@@ -126,11 +125,18 @@ impl World {
         }
     }
 
-    fn lay(&mut self, who: usize) {
+    fn lay(&mut self, who: usize) -> Result<(), Violation> {
+        let ticket = self.some_ticket(who)?;
         let person = self.people[who];
         let visit = person.visit.filter(|it| !it.cancelled && !person.waits());
-        let visit = visit.filter(|_| self.dice.bool());
-        let wish = self.some_wish(visit.as_ref());
+        let visit = visit.filter(|_| ticket.is_none() && self.dice.bool());
+        let mut wish = self.some_wish(visit.as_ref());
+        if ticket.is_some() && self.dice.u8(..4) > 0 {
+            // Most of them could take what the room is before.
+            wish.windows = Windows::ALWAYS;
+            wish.until = wish.until.max(Town::day_number(0));
+            wish.from = wish.from.min(Town::day_number(0));
+        }
         let secret = Secret(self.dice.u128(..).to_be_bytes());
         let index = self.wishers.wished.len();
         let notify = if self.dice.u8(..4) == 0 {
@@ -148,16 +154,21 @@ impl World {
             secret,
         };
         let now = self.now();
+        let drawn = match ticket {
+            Some(ticket) => self.place_of(ticket.seq)?,
+            None => None,
+        };
         self.wishers.wished.push(Wished {
             who,
             secret,
+            ticket: ticket.map(|ticket| ticket.seq),
             wish: wish.clone(),
             changed: None,
             asked: Some(Asked::Lay),
             id: None,
             is_denied: false,
             standing: None,
-            place: Place::at(now),
+            place: drawn.unwrap_or_else(|| Place::at(now)),
             offers: 0,
             lost: 0,
             declined: 0,
@@ -171,17 +182,21 @@ impl World {
             instead: visit,
         });
         self.wishers.open.push(index);
+        if let Some(ticket) = ticket {
+            self.lobby.lays(ticket.seq);
+        }
         self.trace.note("lay", who, index as u64);
         let answering = self.answering(index);
         let ask = LayAsk {
             wish,
             contact,
-            ticket: None,
+            ticket,
         };
         self.engine.lay_wish(now, ask, move |outcome| {
             let laid = outcome.map(|durable| durable.into_parts().0);
             answering.send(WishNews::Laid(laid));
         });
+        Ok(())
     }
 
     fn answering(&self, index: usize) -> Answering {
@@ -216,7 +231,13 @@ impl World {
         wished.may_wake = true;
         let (id, secret, from) = (wished.id, wished.secret, wished.place);
         let now = self.now();
-        self.wishers.wished[index].asked = Some(Asked::Change { from, at: now });
+        let is_undrawn = self.wishers.wished[index].standing == Some(Standing::Undrawn);
+        let is_undrawn = is_undrawn && from.position == 0;
+        self.wishers.wished[index].asked = Some(Asked::Change {
+            from,
+            at: now,
+            is_undrawn,
+        });
         let Some(id) = id else {
             return;
         };

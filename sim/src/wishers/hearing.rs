@@ -27,14 +27,25 @@ impl World {
         }
         match (asked, news) {
             (Asked::Lay, WishNews::Laid(answer)) => self.hears_of_laying(index, answer)?,
-            (Asked::Change { from, at }, WishNews::Changed(answer)) => {
+            (
+                Asked::Change {
+                    from,
+                    at,
+                    is_undrawn,
+                },
+                WishNews::Changed(answer),
+            ) => {
                 let wished = &mut self.wishers.wished[index];
                 let Some(new) = wished.changed.take() else {
                     return Ok(());
                 };
                 match answer {
                     Ok(place) => {
-                        let expected = change::place(&wished.wish, from, &new, at);
+                        let expected = if is_undrawn {
+                            from
+                        } else {
+                            change::place(&wished.wish, from, &new, at)
+                        };
                         if place != expected {
                             return wrong("I4", (index, "has another place", place, expected));
                         }
@@ -88,7 +99,22 @@ impl World {
                     return wrong("I2", (index, "was laid as", id, "and is not there"));
                 }
                 self.tally.wishes_laid += 1;
+                if let Some(seq) = self.wishers.wished[index].ticket {
+                    self.tally.tickets_laid += 1;
+                    self.ticket_is_laid(self.wishers.wished[index].who, seq);
+                }
                 return Ok(());
+            }
+            Err(LayError::Refused(LayRefusal::Laid(id))) => {
+                let ticket = self.wishers.wished[index].ticket;
+                let is_same = |(at, other): (usize, &super::Wished)| {
+                    at != index && ticket.is_some() && other.ticket == ticket
+                };
+                if !self.wishers.wished.iter().enumerate().any(is_same) {
+                    return wrong("I5", (index, "is refused for the ticket of", id));
+                }
+                let who = self.wishers.wished[index].who;
+                self.lobby.drop_ticket(who);
             }
             Err(LayError::Refused(LayRefusal::TooMany))
                 if self.wishers.siblings(index).count() < 3 =>

@@ -21,13 +21,13 @@ use crate::town::Town;
 use crate::world::World;
 
 /// A wish as its owner sees it.
-struct Look {
+pub(super) struct Look {
     id: WishId,
     wish: Wish,
-    place: Place,
-    standing: Standing,
+    pub(super) place: Place,
+    pub(super) standing: Standing,
     offers: u8,
-    lost: u8,
+    pub(super) lost: u8,
 }
 
 impl Look {
@@ -94,6 +94,7 @@ impl World {
             // Its end was written down without waiting.
             wished.standing = Some(look.standing);
             (wished.offers, wished.lost) = (look.offers, look.lost);
+            wished.place = look.place;
             if !look.standing.is_over() && !self.wishers.open.contains(&index) {
                 self.wishers.open.push(index);
             }
@@ -157,6 +158,7 @@ impl World {
     }
 
     fn see_standing(&mut self, index: usize, look: &Look) -> Result<(), Violation> {
+        self.keeps_place(index, look)?;
         let latest = self.now().max(self.chronicle.latest());
         let wished = &mut self.wishers.wished[index];
         wished.id = Some(look.id);
@@ -195,7 +197,7 @@ impl World {
                 }
                 1
             }
-            Standing::Waiting | Standing::Asleep => 0,
+            Standing::Waiting | Standing::Undrawn | Standing::Asleep => 0,
             _ => look.offers.saturating_sub(look.lost),
         };
         // An offer ends once.
@@ -230,6 +232,8 @@ impl World {
         {
             self.tally.offers_untold += u64::from(old.deadline < new.deadline);
         }
+        let is_drawn = before == Some(Standing::Undrawn) && look.standing == Standing::Waiting;
+        self.tally.wishes_drawn += u64::from(is_drawn);
         wished.place = look.place;
         (wished.offers, wished.lost) = (look.offers, look.lost);
         if let Standing::Ended(how) = look.standing {
@@ -415,8 +419,11 @@ impl World {
         for (id, until) in rests.iter().filter(|(_, until)| *until > now) {
             self.oracle.rests(Seat::of(*id), until.0);
         }
+        self.wishers.recovers = true;
         self.look_at_wishes(true)?;
-        self.watch_wishes()
+        self.watch_wishes()?;
+        self.wishers.recovers = false;
+        Ok(())
     }
 
     pub(super) fn shard_of(&self, id: ReservationId) -> Option<Arc<Shard>> {
@@ -426,11 +433,11 @@ impl World {
     }
 
     /// Both engines, put together from the same memory, know the same wishes.
-    pub fn wish_image(engine: &Engine) -> Vec<(WishId, Standing, u8, u8)> {
+    pub fn wish_image(engine: &Engine) -> Vec<(WishId, Standing, Place, u8, u8)> {
         engine.look_at_wishes(|agent| {
             let each = agent.each();
             let mut image: Vec<_> = each
-                .map(|(id, known)| (id, known.standing, known.offers, known.lost))
+                .map(|(id, it)| (id, it.standing, it.place, it.offers, it.lost))
                 .collect();
             image.sort_unstable_by_key(|(id, ..)| *id);
             image

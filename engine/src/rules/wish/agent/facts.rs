@@ -100,6 +100,9 @@ impl Agent {
         self.claim(id, wish, &known.marks);
         if let Some(ticket) = ticket {
             self.tickets.insert(ticket, id);
+            if undrawn {
+                self.undrawn.entry(ticket.room).or_default().insert(id);
+            }
         }
         self.outdated.insert((wish.until, id));
         self.wishes.insert(id, known);
@@ -140,9 +143,12 @@ impl Agent {
         self.stand(id, standing, since);
     }
 
-    /// What a change would make of the place.
+    /// What a change would make of the place. One that is still to be drawn cannot be lost.
     pub fn place_after(&self, id: WishId, wish: &Wish, now: UnixMillis) -> Option<Place> {
         let known = self.wishes.get(&id)?;
+        if known.standing == Standing::Undrawn && known.place.position == 0 {
+            return Some(known.place);
+        }
         Some(change::place(&known.wish, known.place, wish, now))
     }
 
@@ -277,7 +283,7 @@ impl Agent {
             return;
         };
         known.lost = known.lost.saturating_add(1);
-        if sings(Canary::PlaceForgotten) {
+        if sings(Canary::PlaceGivenUp) {
             known.place = Place::at(at);
         }
         self.outcomes.returned += 1;
