@@ -58,6 +58,24 @@ pub enum Canary {
     AcceptedBeforeDurable,
     /// Recovery does not hold what was offered.
     OfferForgotten,
+    /// A wish whose offer was not answered is given something all the same.
+    SleeperServed,
+    /// Whoever gives back what was booked unasked goes to the end of the line.
+    PlaceGivenUp,
+    /// A lottery begins with the last place.
+    DrawnBackwards,
+    /// A lottery is over when the first place has had its turn.
+    LotteryCutShort,
+    /// Recovery does not know which places were drawn.
+    PlaceForgotten,
+    /// A ticket that has become a wish lets somebody in all the same.
+    TicketKept,
+    /// A day that is made does not hear what was decided about its releases.
+    DecisionForgotten,
+    /// A release is withdrawn from under whoever has one of its seats.
+    WithdrawnUnderneath,
+    /// All pieces of a drip open when its window begins.
+    DripEarly,
 }
 
 #[cfg(feature = "canaries")]

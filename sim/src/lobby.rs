@@ -67,6 +67,8 @@ pub struct Lobby {
     /// Given up, and those of them that no crash can have brought back.
     left: BTreeSet<u32>,
     surely_left: BTreeSet<u32>,
+    /// That certainly are wishes.
+    laid: BTreeSet<u32>,
     /// Tickets that somebody tried to exchange.
     asked: BTreeSet<u32>,
     /// Ends of the passes that were given, by ticket and turn.
@@ -112,6 +114,15 @@ impl Lobby {
     /// Of whoever has booked.
     pub fn identities(who: usize) -> Vec<Digest> {
         vec![Digest((who as u128).to_be_bytes())]
+    }
+
+    /// Somebody asks for a wish in place of this ticket, and may have given it up with that.
+    pub fn lays(&mut self, ticket: u32) {
+        self.left.insert(ticket);
+    }
+
+    pub fn drop_ticket(&mut self, who: usize) {
+        self.visitors[who].ticket = None;
     }
 
     /// Somebody asks for a booking of what was held with this ticket.
@@ -164,8 +175,28 @@ impl World {
         self.options.town.room
     }
 
-    fn room(&self) -> Option<Arc<RoomShard>> {
+    pub fn room(&self) -> Option<Arc<RoomShard>> {
         self.engine.rooms().named(Town::ROOM)
+    }
+
+    pub fn ticket_of(&self, who: usize) -> Option<u32> {
+        self.lobby.visitors[who].ticket
+    }
+
+    /// The place of a ticket, once it is drawn.
+    pub fn position_of(&mut self, seq: u32) -> Result<Option<u32>, Violation> {
+        if let Some(shard) = self.room() {
+            self.ask_for_place(seq, &shard)?;
+        }
+        Ok(self.lobby.places.get(&seq).copied())
+    }
+
+    /// A ticket has become a wish, and nobody is let in with it any more.
+    pub fn ticket_is_laid(&mut self, who: usize, seq: u32) {
+        self.lobby.laid.insert(seq);
+        if self.dice.bool() && self.lobby.visitors[who].ticket == Some(seq) {
+            self.lobby.drop_ticket(who);
+        }
     }
 
     /// The pass that somebody would show, and its ticket.
@@ -204,6 +235,7 @@ impl World {
         let end = lobby.passes.get(&(seq, turn));
         let is_over = lobby.spent.contains(&seq)
             || lobby.surely_left.contains(&seq)
+            || lobby.laid.contains(&seq)
             || end.is_some_and(|end| *end <= self.now().0);
         if is_over || !lobby.asked.contains(&seq) {
             return wrong("I7", (seat, "was given for a pass that is none", seq, turn));
@@ -346,6 +378,9 @@ impl World {
         let lobby = &mut self.lobby;
         match outcome {
             Ok(pass) => {
+                if lobby.laid.contains(&seq) {
+                    return wrong("I7", (seq, "is a wish and a pass", pass));
+                }
                 if !lobby.may_enter(seq) {
                     return wrong("I4", (seq, "was let in before its turn"));
                 }
@@ -431,7 +466,8 @@ impl World {
                     return Ok(());
                 }
                 let seq = all[self.dice.usize(..all.len())];
-                if !shard.decide(|room| room.may_prefer(seq)) {
+                let is_lottery = self.terms().is_some_and(|terms| terms.is_lottery);
+                if is_lottery || !shard.decide(|room| room.may_prefer(seq)) {
                     return Ok(());
                 }
                 self.lobby.preferred.insert(seq);
@@ -465,7 +501,10 @@ impl World {
             let half = Digest::of(&[&calls.get().to_be_bytes()]).0;
             [half, half].concat().try_into().ok()
         };
-        self.engine.announce_rooms(self.now(), random);
+        // It works out whole days, and is called now and then only.
+        if self.room().is_none() || self.dice.u8(..16) == 0 {
+            self.engine.announce_rooms(self.now(), random);
+        }
         self.engine.tick_rooms(self.now());
         self.look_at_room()
     }
@@ -568,6 +607,9 @@ impl World {
             let now = (self.lobby.serving, waiting, passes + awaited);
             still = if now == before { still + 1 } else { 0 };
             before = now;
+            if terms.is_lottery {
+                continue;
+            }
             let nobody = waiting == 0 && passes + awaited == 0;
             if nobody {
                 self.tally.lines_drained += 1;
@@ -621,6 +663,9 @@ impl World {
         for _ in 0..4 {
             self.tick_all();
             self.tick_rooms()?;
+            if self.terms().is_some_and(|terms| terms.is_lottery) {
+                self.tick_wishes()?;
+            }
             self.write()?;
         }
         Ok(())

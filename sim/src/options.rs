@@ -49,6 +49,10 @@ pub enum Deed {
     TickWishes,
     /// Some of the notices are handed over.
     Letters,
+    /// Staff decide something about a release.
+    Decide,
+    /// The engine announces what drips.
+    Announce,
     /// For a while nothing goes wrong, and nothing that is wished for may stay free.
     Calm,
 }
@@ -92,6 +96,9 @@ impl Options {
         // Drawn apart, so that the seeds of towns without wishes go on meaning the same.
         let mut apart = Rng::with_seed(dice.clone().u64(..));
         town.wishes = (apart.u8(..3) == 0).then(|| WishTerms::draw(&mut apart));
+        let mut further = Rng::with_seed(apart.clone().u64(..));
+        town.raffle(&mut further);
+        town.steer(&mut further);
         let mut weights = vec![
             (Deed::Person, 1_000),
             (Deed::Read, dice.u32(20..240)),
@@ -123,12 +130,26 @@ impl Options {
                 (Deed::Calm, rare(&mut apart, 6)),
             ]);
         }
+        if let Some(release) = town.release {
+            weights.push((Deed::Decide, further.u32(..40)));
+            if release.drip_minutes > 0 {
+                weights.push((Deed::Announce, further.u32(2..40)));
+            }
+        }
         let is_small = dice.u8(..4) == 0;
+        let is_lottery = town.room.is_some_and(|room| room.is_lottery);
+        let people = dice.usize(2..=16);
+        let pace_ms = [10, 1_000, 5_000, 12_000][dice.usize(..4)];
         Options {
             town,
-            people: dice.usize(2..=16),
+            people,
             steps: STEPS,
-            pace_ms: [10, 1_000, 5_000, 12_000][dice.usize(..4)],
+            // Slower, and no run would come to the draw.
+            pace_ms: if is_lottery {
+                pace_ms.max(1_000)
+            } else {
+                pace_ms
+            },
             weight: weights.iter().map(|(_, weight)| weight).sum(),
             weights,
             lost_answers: rare(dice, 100),

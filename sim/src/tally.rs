@@ -68,8 +68,21 @@ tally! {
     passes_spent,
     staff_decisions,
     lines_drained,
+    /// About releases.
+    decisions,
+    withdrawals,
+    /// Refused because somebody had a seat.
+    not_withdrawn,
+    drips,
     rooms_ended,
     wishes_laid,
+    /// Of them, those that were tickets of a waiting room.
+    tickets_laid,
+    lotteries,
+    /// Seats that the draw gave to somebody.
+    seats_drawn,
+    /// Wishes that went on as ordinary ones after their draw.
+    wishes_drawn,
     wishes_changed,
     wishes_withdrawn,
     offers,
@@ -86,6 +99,11 @@ tally! {
     wishes_outdated,
     wishes_used_up,
     wishes_overtaken,
+    /// After an offer that was not answered.
+    wishes_confirmed,
+    /// Given back for another one.
+    seats_returned,
+    offers_reminded,
     rests,
     rests_ended,
     calms,

@@ -7,7 +7,6 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::sync::{AtomicBool, Mutex, MutexGuard, Ordering};
 use crate::rules::ids::DayKey;
-use crate::rules::room::RoomId;
 use crate::rules::time::UnixMillis;
 use crate::rules::wish::WishId;
 use crate::rules::wish::agent::Agent;
@@ -38,8 +37,6 @@ pub(super) struct Watch {
     pub(super) looked_at: Option<UnixMillis>,
     /// When the days that are still to be opened were last made.
     pub(super) days_made: Option<i64>,
-    /// Rooms whose draw the wishes know, and whether a lottery was still to be held then.
-    pub(super) placed: BTreeSet<(RoomId, bool)>,
 }
 
 impl Wishes {

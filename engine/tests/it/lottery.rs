@@ -15,7 +15,7 @@ use morgenruh_engine::rules::time::{DayNumber, Millis, UnixMillis};
 use morgenruh_engine::rules::wish::agent::Standing;
 use morgenruh_engine::rules::wish::fact::{Contact, Notify};
 use morgenruh_engine::rules::wish::windows::Windows;
-use morgenruh_engine::rules::wish::{Wish, WishId};
+use morgenruh_engine::rules::wish::{Place, Wish, WishId};
 use morgenruh_engine::shell::engine::{Engine, LayAsk};
 use morgenruh_engine::shell::rooms::RoomShard;
 use morgenruh_engine::shell::sqlite::SqliteLedger;
@@ -139,6 +139,18 @@ impl Evening {
         laid.unwrap().into_parts().0
     }
 
+    /// Of those that are not over, by ticket.
+    fn places(&self, people: &[(TicketId, WishId)]) -> Vec<Option<Place>> {
+        let engine = self.engine();
+        let place = |(_, id): &(TicketId, WishId)| {
+            engine.look_at_wishes(|agent| {
+                let known = agent.known(*id).unwrap();
+                (!known.standing.is_over()).then_some(known.place)
+            })
+        };
+        people.iter().map(place).collect()
+    }
+
     fn standing(&self, id: WishId) -> Standing {
         let agent = self.engine();
         agent.look_at_wishes(|agent| agent.known(id).unwrap().standing)
@@ -208,7 +220,9 @@ fn seats_go_to_wishes_in_the_order_of_the_draw() {
     let (start, counter) = (outcome[2].start, outcome[2].counter);
     (outcome[5].start, outcome[5].counter) = (start, counter);
     assert_eq!(proof::check(&doubled).err(), Some(ProofFault::Outcome));
+    let places = evening.places(&people);
     let mut evening = evening.restart();
+    assert_eq!(evening.places(&people), places);
     let kept = evening
         .room()
         .decide(|room| room.allotted().unwrap().to_vec());

@@ -6,7 +6,7 @@ use morgenruh_engine::rules::day::State;
 use morgenruh_engine::rules::ids::{ReservationId, Secret};
 use morgenruh_engine::rules::need::Services;
 use morgenruh_engine::rules::time::{DayNumber, Millis, UnixMillis};
-use morgenruh_engine::rules::wish::agent::Standing;
+use morgenruh_engine::rules::wish::agent::{Standing, What};
 use morgenruh_engine::rules::wish::fact::{Contact, Notify, Offer};
 use morgenruh_engine::rules::wish::windows::Windows;
 use morgenruh_engine::rules::wish::{Instead, Place, Wish};
@@ -51,8 +51,7 @@ impl World {
         let chance = self.dice.u32(..100);
         let lays = own.len() < LAID_MAX && (own.is_empty() || chance < 20);
         if lays {
-            self.lay(who);
-            return Ok(());
+            return self.lay(who);
         }
         if chance < 24 {
             // What was answered long ago is answered once more.
@@ -74,7 +73,13 @@ impl World {
                     _ => {}
                 }
             }
-            (None, Some(Standing::Waiting)) => match chance {
+            (None, Some(Standing::Asleep)) => match chance {
+                24..50 => self.still_wish(index),
+                50..56 => self.withdraw(index),
+                56..62 => self.change(index),
+                _ => {}
+            },
+            (None, Some(Standing::Waiting | Standing::Undrawn)) => match chance {
                 24..36 => self.change(index),
                 36..42 => self.withdraw(index),
                 _ => {}
@@ -120,11 +125,18 @@ impl World {
         }
     }
 
-    fn lay(&mut self, who: usize) {
+    fn lay(&mut self, who: usize) -> Result<(), Violation> {
+        let ticket = self.some_ticket(who)?;
         let person = self.people[who];
         let visit = person.visit.filter(|it| !it.cancelled && !person.waits());
-        let visit = visit.filter(|_| self.dice.bool());
-        let wish = self.some_wish(visit.as_ref());
+        let visit = visit.filter(|_| ticket.is_none() && self.dice.bool());
+        let mut wish = self.some_wish(visit.as_ref());
+        if ticket.is_some() && self.dice.u8(..4) > 0 {
+            // Most of them could take what the room is before.
+            wish.windows = Windows::ALWAYS;
+            wish.until = wish.until.max(Town::day_number(0));
+            wish.from = wish.from.min(Town::day_number(0));
+        }
         let secret = Secret(self.dice.u128(..).to_be_bytes());
         let index = self.wishers.wished.len();
         let notify = if self.dice.u8(..4) == 0 {
@@ -142,37 +154,49 @@ impl World {
             secret,
         };
         let now = self.now();
+        let drawn = match ticket {
+            Some(ticket) => self.place_of(ticket.seq)?,
+            None => None,
+        };
         self.wishers.wished.push(Wished {
             who,
             secret,
+            ticket: ticket.map(|ticket| ticket.seq),
             wish: wish.clone(),
             changed: None,
             asked: Some(Asked::Lay),
             id: None,
             is_denied: false,
             standing: None,
-            place: Place::at(now),
+            place: drawn.unwrap_or_else(|| Place::at(now)),
             offers: 0,
             lost: 0,
             declined: 0,
             seats: Vec::new(),
             withdrawn: false,
             may_accept: false,
+            may_wake: false,
+            may_reopen: false,
+            booked: None,
             merges: false,
             instead: visit,
         });
         self.wishers.open.push(index);
+        if let Some(ticket) = ticket {
+            self.lobby.lays(ticket.seq);
+        }
         self.trace.note("lay", who, index as u64);
         let answering = self.answering(index);
         let ask = LayAsk {
             wish,
             contact,
-            ticket: None,
+            ticket,
         };
         self.engine.lay_wish(now, ask, move |outcome| {
             let laid = outcome.map(|durable| durable.into_parts().0);
             answering.send(WishNews::Laid(laid));
         });
+        Ok(())
     }
 
     fn answering(&self, index: usize) -> Answering {
@@ -204,9 +228,16 @@ impl World {
             };
         }
         wished.changed = Some(wish.clone());
+        wished.may_wake = true;
         let (id, secret, from) = (wished.id, wished.secret, wished.place);
         let now = self.now();
-        self.wishers.wished[index].asked = Some(Asked::Change { from, at: now });
+        let is_undrawn = self.wishers.wished[index].standing == Some(Standing::Undrawn);
+        let is_undrawn = is_undrawn && from.position == 0;
+        self.wishers.wished[index].asked = Some(Asked::Change {
+            from,
+            at: now,
+            is_undrawn,
+        });
         let Some(id) = id else {
             return;
         };
@@ -284,6 +315,42 @@ impl World {
             });
     }
 
+    /// Somebody says that they still wish.
+    fn still_wish(&mut self, index: usize) {
+        let wished = &mut self.wishers.wished[index];
+        let Some(id) = wished.id else {
+            return;
+        };
+        wished.asked = Some(Asked::Confirm);
+        wished.may_wake = true;
+        let secret = wished.secret;
+        self.trace.note("confirm wish", index, id.0);
+        let answering = self.answering(index);
+        self.engine
+            .confirm_wish(self.now(), id, secret, move |outcome| {
+                answering.send(WishNews::Confirmed(outcome));
+            });
+    }
+
+    /// Somebody has a booking that they did not choose, and would rather wait on.
+    fn wait_on(&mut self, index: usize) {
+        let wished = &mut self.wishers.wished[index];
+        let Some(id) = wished.id else {
+            return;
+        };
+        wished.asked = Some(Asked::WaitOn);
+        wished.may_reopen = true;
+        let secret = wished.secret;
+        if !self.wishers.open.contains(&index) {
+            self.wishers.open.push(index);
+        }
+        self.trace.note("wait on", index, id.0);
+        let answering = self.answering(index);
+        self.engine.wait_on(self.now(), id, secret, move |outcome| {
+            answering.send(WishNews::WaitsOn(outcome));
+        });
+    }
+
     /// Somebody who has been answered asks again, or uses an offer of long ago.
     fn answer_again(&mut self, index: usize) -> Result<(), Violation> {
         let wished = &self.wishers.wished[index];
@@ -292,6 +359,7 @@ impl World {
         }
         let seats = wished.seats.len();
         match wished.standing {
+            Some(Standing::Booked { .. }) if self.dice.bool() => self.wait_on(index),
             Some(Standing::Booked { seat, .. }) => self.accept(index, seat),
             Some(Standing::Ended(_)) if seats == 0 => self.withdraw(index),
             Some(Standing::Waiting | Standing::Ended(_)) if seats > 0 => {
@@ -320,6 +388,7 @@ impl World {
         for (id, notice) in notices {
             if self.dice.bool() {
                 self.trace.note("told", notice.number as usize, id.0);
+                self.tally.offers_reminded += u64::from(matches!(notice.what, What::Reminded(_)));
                 self.engine.told(self.now(), id, notice);
             }
         }

@@ -27,14 +27,25 @@ impl World {
         }
         match (asked, news) {
             (Asked::Lay, WishNews::Laid(answer)) => self.hears_of_laying(index, answer)?,
-            (Asked::Change { from, at }, WishNews::Changed(answer)) => {
+            (
+                Asked::Change {
+                    from,
+                    at,
+                    is_undrawn,
+                },
+                WishNews::Changed(answer),
+            ) => {
                 let wished = &mut self.wishers.wished[index];
                 let Some(new) = wished.changed.take() else {
                     return Ok(());
                 };
                 match answer {
                     Ok(place) => {
-                        let expected = change::place(&wished.wish, from, &new, at);
+                        let expected = if is_undrawn {
+                            from
+                        } else {
+                            change::place(&wished.wish, from, &new, at)
+                        };
                         if place != expected {
                             return wrong("I4", (index, "has another place", place, expected));
                         }
@@ -63,6 +74,14 @@ impl World {
                 Err(OfferError::Unknown) => return wrong("I2", (index, "is not known", seat)),
                 Err(_) => {}
             },
+            (Asked::Confirm, WishNews::Confirmed(answer)) => match answer {
+                Ok(()) => self.tally.wishes_confirmed += 1,
+                Err(WishError::Unknown) => return wrong("I2", (index, "is not known")),
+                Err(_) => {}
+            },
+            (Asked::WaitOn, WishNews::WaitsOn(answer)) => {
+                self.hears_of_waiting_on(index, answer)?
+            }
             (asked, news) => return wrong("I8", (index, asked, "was answered", news)),
         }
         self.trace.note("heard", who, index as u64);
@@ -80,7 +99,22 @@ impl World {
                     return wrong("I2", (index, "was laid as", id, "and is not there"));
                 }
                 self.tally.wishes_laid += 1;
+                if let Some(seq) = self.wishers.wished[index].ticket {
+                    self.tally.tickets_laid += 1;
+                    self.ticket_is_laid(self.wishers.wished[index].who, seq);
+                }
                 return Ok(());
+            }
+            Err(LayError::Refused(LayRefusal::Laid(id))) => {
+                let ticket = self.wishers.wished[index].ticket;
+                let is_same = |(at, other): (usize, &super::Wished)| {
+                    at != index && ticket.is_some() && other.ticket == ticket
+                };
+                if !self.wishers.wished.iter().enumerate().any(is_same) {
+                    return wrong("I5", (index, "is refused for the ticket of", id));
+                }
+                let who = self.wishers.wished[index].who;
+                self.lobby.drop_ticket(who);
             }
             Err(LayError::Refused(LayRefusal::TooMany))
                 if self.wishers.siblings(index).count() < 3 =>
@@ -125,6 +159,25 @@ impl World {
                 standing => wrong("I8", (index, "is not booked", standing)),
             },
             Err(_) => Ok(()),
+        }
+    }
+
+    fn hears_of_waiting_on(
+        &mut self,
+        index: usize,
+        answer: Result<(), WishError>,
+    ) -> Result<(), Violation> {
+        let wished = &mut self.wishers.wished[index];
+        match answer {
+            Ok(()) if matches!(wished.standing, Some(Standing::Booked { .. })) => {
+                wrong("I2", (index, "waits on and is booked"))
+            }
+            Err(WishError::Unknown) => wrong("I2", (index, "is not known")),
+            Ok(()) => Ok(()),
+            Err(_) => {
+                wished.may_reopen = false;
+                Ok(())
+            }
         }
     }
 

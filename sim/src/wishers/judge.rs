@@ -38,6 +38,7 @@ impl World {
             .filter(|index| self.wishers.wished[*index].is_engaged())
             .collect();
         let before: Vec<ReservationId> = self.wishers.seats.keys().copied().collect();
+        let lots = self.lots()?;
         let dice = &mut self.dice;
         self.engine.tick_wishes(now, || dice.u64(..));
         self.trace.note("wishes", usize::from(self.is_ready()), 0);
@@ -56,16 +57,23 @@ impl World {
             .map(|(seat, given)| (*seat, given.of))
             .collect();
         for (seat, of) in given {
-            self.may_have(of, Seat::of(seat))?;
-            self.is_next(of, Seat::of(seat), &engaged)?;
+            let seat = Seat::of(seat);
+            let is_lot = self.is_lot(&lots, of, seat);
+            self.may_have(of, seat, is_lot)?;
+            if is_lot {
+                self.is_first_drawn(&lots, of, seat, &engaged)?;
+            } else {
+                self.is_next(of, seat, &engaged)?;
+            }
         }
-        Ok(())
+        self.was_given_out(&lots, &engaged)?;
+        self.is_outcome()
     }
 
     /// It is what was wished for.
-    fn may_have(&self, of: usize, seat: Seat) -> Result<(), Violation> {
+    fn may_have(&self, of: usize, seat: Seat, is_lot: bool) -> Result<(), Violation> {
         let wished = &self.wishers.wished[of];
-        let guarded = self.is_guarded(seat.counter, seat.day);
+        let guarded = !is_lot && self.is_guarded(seat.counter, seat.day);
         if guarded {
             return wrong("I4", (of, seat, "was given without a pass"));
         }
@@ -82,7 +90,6 @@ impl World {
     /// Nobody was passed over.
     fn is_next(&self, of: usize, seat: Seat, engaged: &[usize]) -> Result<(), Violation> {
         let rank = rank_of(&self.wishers.wished[of]);
-        let is_roomy = self.options.queue_max >= QUEUE_MAX && self.options.backlog_max > 1_000;
         for index in self.wishers.open.iter().copied() {
             let wished = &self.wishers.wished[index];
             let waits = wished.standing == Some(Standing::Waiting) && rank_of(wished) < rank;
@@ -91,19 +98,12 @@ impl World {
             }
             let is_busy = |other: usize| {
                 let wished = &self.wishers.wished[other];
-                // What could not be booked just now waits again.
-                let may_have_failed =
-                    wished.wish.auto_accept && (!is_roomy || wished.wish.instead_of.is_some());
-                engaged.contains(&other) || wished.is_engaged() || may_have_failed
+                engaged.contains(&other) || wished.is_engaged() || self.may_have_failed(other)
             };
             if is_busy(index) || self.wishers.siblings(index).any(is_busy) {
                 continue;
             }
-            let starts = seat.start..=seat.start + seat.units - units(wished);
-            if let Some(start) = starts
-                .into_iter()
-                .find(|it| self.fits(index, seat, *it, true))
-            {
+            if let Some(start) = self.fits_within(index, seat) {
                 let passed = (index, &wished.wish, wished.place, start);
                 return wrong("I4", (of, rank, seat, "was given past", passed));
             }
@@ -111,9 +111,24 @@ impl World {
         Ok(())
     }
 
+    /// Where in a seat a wish that is no longer surely fits.
+    pub(super) fn fits_within(&self, index: usize, seat: Seat) -> Option<u16> {
+        let last = seat.start + seat.units - units(&self.wishers.wished[index]);
+        let mut starts = seat.start..=last;
+        starts.find(|start| self.fits(index, seat, *start, true))
+    }
+
+    /// Whether a wish may have been given something that could not be booked just now: it waits
+    /// again.
+    pub(super) fn may_have_failed(&self, index: usize) -> bool {
+        let wish = &self.wishers.wished[index].wish;
+        let is_roomy = self.options.queue_max >= QUEUE_MAX && self.options.backlog_max > 1_000;
+        wish.auto_accept && (!is_roomy || wish.instead_of.is_some())
+    }
+
     /// Whether a wish wants to begin at a unit of this day at this counter. `surely` leaves out
     /// what cannot be known for certain.
-    fn fits(&self, index: usize, seat: Seat, start: u16, surely: bool) -> bool {
+    pub(super) fn fits(&self, index: usize, seat: Seat, start: u16, surely: bool) -> bool {
         let wished = &self.wishers.wished[index];
         let wish = &wished.wish;
         let (day, now) = (Town::day_number(seat.day), self.now());
@@ -170,11 +185,8 @@ impl World {
         if self.terms().is_none() {
             return false;
         }
-        let ended = self
-            .engine
-            .rooms()
-            .named(Town::ROOM)
-            .is_some_and(|room| room.decide(|it| it.ended().is_some()));
+        let room = self.room();
+        let ended = room.is_some_and(|room| room.decide(|it| it.ended().is_some()));
         (counter, day) == (0, 0) && !ended
     }
 
@@ -208,6 +220,7 @@ impl World {
         }
         self.tally.calms += 1;
         self.nothing_is_idle()?;
+        self.nothing_stays_undrawn()?;
         self.nothing_lasts_longer()
     }
 
@@ -265,14 +278,31 @@ impl World {
 
     /// The units of a counter that surely are free for wishes.
     fn free_units(&self, office: u16, day: u16, counter: u8) -> [bool; UNITS_MAX as usize] {
+        if self.may_be_guarded(counter, day) {
+            return [false; UNITS_MAX as usize];
+        }
+        self.vacant_units(office, day, counter)
+    }
+
+    /// The units of a counter that nobody has, from its release on.
+    pub(super) fn vacant_units(
+        &self,
+        office: u16,
+        day: u16,
+        counter: u8,
+    ) -> [bool; UNITS_MAX as usize] {
         let mut free = [false; UNITS_MAX as usize];
         let town = &self.options.town;
-        let sealed = town.sealed_until(day, counter);
-        if sealed.is_some_and(|until| self.now() < until) || self.may_be_guarded(counter, day) {
-            return free;
-        }
-        for (unit, is_free) in (FIRST_UNIT..).zip(&mut free) {
-            *is_free = town.is_open(counter, unit);
+        for (start, is_free) in (FIRST_UNIT..).zip(&mut free) {
+            let unit = Seat {
+                office,
+                day,
+                counter,
+                start,
+                units: 1,
+            };
+            let is_released = self.oracle.gates.is_open(town, unit, self.now().0);
+            *is_free = is_released && town.is_open(counter, start);
         }
         let shard = self.engine.shard(OfficeIndex(office), Town::date(day));
         if let Some(shard) = shard {
@@ -293,7 +323,7 @@ impl World {
     fn nothing_lasts_longer(&self) -> Result<(), Violation> {
         for index in self.wishers.open.iter().copied() {
             let wished = &self.wishers.wished[index];
-            if wished.merges && wished.asked.is_none() {
+            if wished.merges && wished.is_open() && wished.asked.is_none() {
                 return wrong(
                     "I5",
                     (index, "goes on although its person is booked", wished),
@@ -324,7 +354,7 @@ impl World {
     }
 }
 
-fn units(wished: &Wished) -> u16 {
+pub(super) fn units(wished: &Wished) -> u16 {
     let quantities = wished.wish.services.iter().map(|(_, quantity)| quantity);
     quantities.map(u16::from).sum()
 }

@@ -8,6 +8,8 @@
 //! watch.rs    what everybody can see of wishes and seats, after each thing that happens
 //! booked.rs   what it means that a wish became a booking
 //! judge.rs    who may be given what; what may not stay free
+//! tickets.rs  wishes that were tickets of a waiting room
+//! lottery.rs  what a draw may give to whom
 //! ```
 //!
 //! An acknowledged wish is there until it has ended, an acknowledged ending is one for ever. An
@@ -19,19 +21,22 @@ mod booked;
 mod deeds;
 mod hearing;
 mod judge;
+mod lottery;
+mod tickets;
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use fastrand::Rng;
 use morgenruh_engine::rules::ids::{ReservationId, Secret};
+use morgenruh_engine::rules::room::fact::Allotment;
 use morgenruh_engine::rules::time::{Millis, UnixMillis};
 use morgenruh_engine::rules::wish::agent::{Known, Standing};
 use morgenruh_engine::rules::wish::answer::AnswerTerms;
 use morgenruh_engine::rules::wish::{Place, Wish, WishId};
 use morgenruh_engine::shell::engine::{Booking, LayError, OfferError, RestTerms, WishError};
 
-use crate::oracle::{ClaimId, Violation};
+use crate::oracle::{ClaimId, Seat, Violation};
 use crate::people::Visit;
 
 /// What is promised to those who wish.
@@ -82,10 +87,20 @@ impl WishTerms {
 #[derive(Clone, Debug)]
 enum Asked {
     Lay,
-    Change { from: Place, at: UnixMillis },
+    Change {
+        from: Place,
+        at: UnixMillis,
+        /// The place was still to be drawn.
+        is_undrawn: bool,
+    },
     Withdraw,
     Accept(Accepting),
-    Decline { seat: ReservationId, number: u8 },
+    Decline {
+        seat: ReservationId,
+        number: u8,
+    },
+    Confirm,
+    WaitOn,
 }
 
 /// An acceptance that was sent.
@@ -106,6 +121,8 @@ pub enum WishNews {
     Withdrawn(Result<(), WishError>),
     Accepted(Box<Result<Booking, OfferError>>),
     Declined(Result<WishId, OfferError>),
+    Confirmed(Result<(), WishError>),
+    WaitsOn(Result<(), WishError>),
 }
 
 /// What is known of a wish.
@@ -113,6 +130,8 @@ pub enum WishNews {
 struct Wished {
     who: usize,
     secret: Secret,
+    /// Of the waiting room, that it was before.
+    ticket: Option<u32>,
     wish: Wish,
     /// What it may have become meanwhile.
     changed: Option<Wish>,
@@ -132,6 +151,12 @@ struct Wished {
     withdrawn: bool,
     /// Somebody has asked to accept something.
     may_accept: bool,
+    /// Somebody has said that it still stands, since its last offer was not answered.
+    may_wake: bool,
+    /// Somebody has asked to wait on for another seat.
+    may_reopen: bool,
+    /// The last seat that it became.
+    booked: Option<ReservationId>,
     /// Another one of the same person became a booking meanwhile.
     merges: bool,
     /// The booking that is to be brought forward, as it was last seen.
@@ -183,6 +208,12 @@ pub struct Wishers {
     rested: BTreeMap<(u16, u16), u64>,
     /// Bookings that came of wishes while their person had another one.
     kept: Vec<Visit>,
+    /// The engine has just been put together again.
+    recovers: bool,
+    /// What a lottery gave, and to which wish.
+    drawn: Vec<(usize, Seat)>,
+    /// What everybody can read of it, once it is over.
+    outcome: Option<Vec<Allotment>>,
 }
 
 impl Wishers {

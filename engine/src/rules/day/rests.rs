@@ -109,6 +109,22 @@ impl Day {
         (0..usize::from(self.plan.units)).map(free).collect()
     }
 
+    /// By unit, the counters whose release this waiting room is before.
+    pub fn cells_of(&self, room: RoomId) -> Vec<CounterSet> {
+        let waves = &self.plan.waves;
+        let own = || {
+            waves
+                .iter()
+                .filter(|it| it.guard.is_some_and(|it| it.room == room))
+        };
+        let cell = |unit: usize| {
+            own().fold(CounterSet::EMPTY, |set, wave| {
+                set.or(planned(&wave.cells, unit))
+            })
+        };
+        (0..usize::from(self.plan.units)).map(cell).collect()
+    }
+
     /// Whether the need would find room among [`Day::free_for_wishes`], whenever that is. A visit
     /// can begin in what rests and end in what does not.
     pub fn has_room_for_wishes(&mut self, now: UnixMillis, need: &Need) -> bool {

@@ -254,7 +254,7 @@ pub(crate) async fn lay(
         return Ok(see_other(&room(&visit)));
     };
     let client = ClientAddress::of_request(&request, &app.settings.server.trusted_proxies);
-    let limited = app.limits.check(Action::Book, client);
+    let limited = app.limits.check(Action::Wish, client);
     let body = Bytes::from_request(request, &()).await;
     let body = body.map_err(|_| ApiError::new(Kind::BodyTooLarge, "Send the page's own form."))?;
     let written = written(&body);

@@ -30,6 +30,8 @@ use crate::problem::{ApiError, Kind};
          body = wire::Problem, content_type = "application/problem+json"),
         (status = 409, description = "wish-over, wish-pending",
          body = wire::Problem, content_type = "application/problem+json"),
+        (status = 429, description = "rate-limited: come back after Retry-After",
+         body = wire::Problem, content_type = "application/problem+json"),
         (status = 503, description = "Not kept, or not certain yet: send it again",
          body = wire::Problem, content_type = "application/problem+json"),
     )
@@ -62,6 +64,8 @@ pub(crate) async fn confirm(
         (status = 409, description = "wish-over: it cannot be given back for another one, and stands; wish-pending, booking-over",
          body = wire::Problem, content_type = "application/problem+json"),
         (status = 422, body = wire::Problem, content_type = "application/problem+json"),
+        (status = 429, description = "rate-limited: come back after Retry-After",
+         body = wire::Problem, content_type = "application/problem+json"),
         (status = 503, description = "Not given back, or not certain yet: send it again",
          body = wire::Problem, content_type = "application/problem+json"),
     )

@@ -209,6 +209,8 @@ struct Identified {
         (status = 200, body = wire::Wish),
         (status = 404, description = "wish-unknown, also for a wrong token",
          body = wire::Problem, content_type = "application/problem+json"),
+        (status = 429, description = "rate-limited: come back after Retry-After",
+         body = wire::Problem, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn look(
@@ -238,6 +240,8 @@ pub(crate) async fn look(
         (status = 409, description = "wish-over, wish-pending, move-refused",
          body = wire::Problem, content_type = "application/problem+json"),
         (status = 422, body = wire::Problem, content_type = "application/problem+json"),
+        (status = 429, description = "rate-limited: come back after Retry-After",
+         body = wire::Problem, content_type = "application/problem+json"),
         (status = 503, body = wire::Problem, content_type = "application/problem+json"),
     )
 )]
@@ -283,6 +287,8 @@ pub(crate) async fn change(
         (status = 204, description = "It is over, also if it was before"),
         (status = 404, body = wire::Problem, content_type = "application/problem+json"),
         (status = 409, description = "wish-over: it is a booking; wish-pending",
+         body = wire::Problem, content_type = "application/problem+json"),
+        (status = 429, description = "rate-limited: come back after Retry-After",
          body = wire::Problem, content_type = "application/problem+json"),
         (status = 503, body = wire::Problem, content_type = "application/problem+json"),
     )

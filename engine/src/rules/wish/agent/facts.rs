@@ -7,6 +7,7 @@ use super::super::fact::{Contact, Offer, WishEnding, WishFact};
 use super::super::{Place, Wish, WishId};
 use super::known::lines;
 use super::{Agent, END_OF_TIME, Known, Notice, Standing, What};
+use crate::canary::{Canary, sings};
 use crate::rules::catalogue::Catalogue;
 use crate::rules::ids::ReservationId;
 use crate::rules::person::marks;
@@ -99,6 +100,9 @@ impl Agent {
         self.claim(id, wish, &known.marks);
         if let Some(ticket) = ticket {
             self.tickets.insert(ticket, id);
+            if undrawn {
+                self.undrawn.entry(ticket.room).or_default().insert(id);
+            }
         }
         self.outdated.insert((wish.until, id));
         self.wishes.insert(id, known);
@@ -139,9 +143,12 @@ impl Agent {
         self.stand(id, standing, since);
     }
 
-    /// What a change would make of the place.
+    /// What a change would make of the place. One that is still to be drawn cannot be lost.
     pub fn place_after(&self, id: WishId, wish: &Wish, now: UnixMillis) -> Option<Place> {
         let known = self.wishes.get(&id)?;
+        if known.standing == Standing::Undrawn && known.place.position == 0 {
+            return Some(known.place);
+        }
         Some(change::place(&known.wish, known.place, wish, now))
     }
 
@@ -195,7 +202,7 @@ impl Agent {
             known.place = Place::at(at);
         }
         let used_up = known.lost >= self.terms.offers_max;
-        let standing = if lapsed {
+        let standing = if lapsed && !sings(Canary::SleeperServed) {
             Standing::Asleep
         } else {
             Standing::Waiting
@@ -276,6 +283,9 @@ impl Agent {
             return;
         };
         known.lost = known.lost.saturating_add(1);
+        if sings(Canary::PlaceGivenUp) {
+            known.place = Place::at(at);
+        }
         self.outcomes.returned += 1;
         self.stand(id, Standing::Waiting, at);
     }

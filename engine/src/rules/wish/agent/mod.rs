@@ -22,7 +22,7 @@ use super::tally::Outcomes;
 use super::{Place, Wish, WishId};
 use crate::canary::{Canary, sings};
 use crate::rules::ids::{DayKey, Digest, ReservationId, Secret};
-use crate::rules::room::TicketId;
+use crate::rules::room::{RoomId, TicketId};
 use crate::rules::time::{DayNumber, Millis, UnixMillis};
 
 /// Wishes that are waiting, offered or not forgotten, at most.
@@ -88,6 +88,8 @@ pub struct Agent {
     /// By what a person is known by and a service: their wishes that wait.
     persons: HashMap<(Digest, u16), Vec<WishId>>,
     tickets: HashMap<TicketId, WishId>,
+    /// By waiting room: wishes that do not know their place yet, or whose lottery is still to come.
+    undrawn: HashMap<RoomId, BTreeSet<WishId>>,
     /// By the seat: every offer of a wish that is not forgotten.
     offers: HashMap<ReservationId, WishId>,
     /// By the booking that is to be brought forward.
@@ -117,6 +119,7 @@ impl Agent {
             pool: Pool::default(),
             persons: HashMap::new(),
             tickets: HashMap::new(),
+            undrawn: HashMap::new(),
             offers: HashMap::new(),
             instead: HashMap::new(),
             deadlines: BTreeSet::new(),
@@ -288,6 +291,10 @@ impl Agent {
         };
         self.outdated.remove(&(known.wish.until, id));
         let (wish, marks) = (known.wish.clone(), known.marks.clone());
+        let ticket = known.ticket;
         self.disclaim(id, &wish, &marks);
+        if let Some(ticket) = ticket {
+            self.is_drawn(ticket.room, id);
+        }
     }
 }

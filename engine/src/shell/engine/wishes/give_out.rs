@@ -204,7 +204,7 @@ impl Engine {
                 to,
                 (seat, None, random()),
             );
-            direct.extend(given.filter(|given| given.direct));
+            direct.extend(given.ok().filter(|given| given.direct));
         }
         let changes = day.changes();
         drop((agent, day));
@@ -252,8 +252,8 @@ impl Engine {
         (day, agent): (&mut Day, &mut Agent),
         id: WishId,
         (seat, room, random): (Seat, Option<RoomId>, u64),
-    ) -> Option<Given> {
-        let known = agent.known(id)?;
+    ) -> Result<Given, NotGiven> {
+        let known = agent.known(id).ok_or(NotGiven::Unfit)?;
         let before = known.standing;
         let (services, direct) = (known.wish.services, known.wish.auto_accept);
         let (start, end) = (
@@ -263,7 +263,8 @@ impl Engine {
         let last = UnixMillis(start.0 - day.plan().notice.0);
         let zone = &self.catalogue.city.zone;
         let deadline = self.limits.answers.deadline(zone, now, start, last);
-        let deadline = if direct { Some(last) } else { deadline }?;
+        let deadline = if direct { Some(last) } else { deadline };
+        let deadline = deadline.ok_or(NotGiven::Unfit)?;
         let secret = |number| known.contact.hold_secret(number);
         let secret = secret(known.offers.saturating_add(1));
         let ask = SeatAsk {
@@ -274,10 +275,11 @@ impl Engine {
             deadline,
             room,
         };
-        let reservation = day.hold_for_wish(now, &ask).ok()?;
+        let held = day.hold_for_wish(now, &ask);
+        let reservation = held.map_err(|_| NotGiven::Unfit)?;
         let Some(number) = agent.decide(id) else {
             day.forget(reservation);
-            return None;
+            return Err(NotGiven::Unfit);
         };
         let given = Given {
             wish: id,
@@ -286,7 +288,7 @@ impl Engine {
             before,
         };
         if direct {
-            return Some(given);
+            return Ok(given);
         }
         let fact = WishFact::Offered(Offer {
             number,
@@ -326,8 +328,9 @@ impl Engine {
             self.wishes.watch.lock().again.insert(seat.key);
             day.forget(reservation);
             agent.undo(id, before);
+            return Err(NotGiven::LedgerAway);
         }
-        (!refused).then_some(given)
+        Ok(given)
     }
 
     /// Books a seat for a wish that does not want to be asked.
@@ -396,6 +399,15 @@ pub(super) struct Given {
     before: Standing,
 }
 
+/// Why a wish was given nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NotGiven {
+    /// There is no time to ask, or the seat is not free.
+    Unfit,
+    /// The ledger takes nothing just now: it is tried again.
+    LedgerAway,
+}
+
 /// Free units in a row on one counter. The earliest is first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Span {
@@ -404,9 +416,15 @@ pub(super) struct Span {
     pub(super) end: u16,
 }
 
-/// What is free for wishes and not too soon.
+/// What is free for wishes and not too soon; of a room's day only what it is before.
 pub(super) fn gaps(now: UnixMillis, day: &mut Day, room: Option<RoomId>) -> BTreeSet<Span> {
-    let free = day.free_for_wishes(now, room);
+    let mut free = day.free_for_wishes(now, room);
+    for (cell, own) in free
+        .iter_mut()
+        .zip(room.map(|it| day.cells_of(it)).into_iter().flatten())
+    {
+        *cell = cell.and(own);
+    }
     let plan = day.plan();
     let earliest = now + plan.notice;
     // Starts lie behind both: what has begun is nobody's.

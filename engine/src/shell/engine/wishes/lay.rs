@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::canary::{Canary, sings};
 use crate::rules::catalogue::RoomPolicy;
 use crate::rules::day::{Day, State};
 use crate::rules::ids::Secret;
@@ -14,6 +15,7 @@ use crate::rules::wish::{Place, Wish, WishId};
 use crate::shell::engine::Engine;
 use crate::shell::engine::bookings::use_up;
 use crate::shell::ledger::{Durable, NotKept};
+use crate::shell::rooms::RoomShard;
 
 use super::{LayAsk, LayError, WishError};
 
@@ -42,11 +44,7 @@ impl Engine {
         // Looked up before the wishes are locked: days come first.
         let starts = instead.map(|booking| self.booking_start(booking));
         // Where the draw lets people in, the place is the wish's from now on.
-        let place_given_up = ticket.and_then(|ticket| {
-            let room = self.rooms.get(ticket.room)?;
-            let is_line = room.decide(|room| room.plan().terms.policy == RoomPolicy::Line);
-            is_line.then_some((room, ticket))
-        });
+        let place_given_up = ticket.and_then(|ticket| Some((self.line_of(ticket)?, ticket)));
         let mut agent = self.wishes.lock();
         let id = match agent.begin(&wish, &contact, ticket) {
             Ok(id) => id,
@@ -77,7 +75,9 @@ impl Engine {
                 }
                 drop(agent);
                 wishes.add_fresh(id);
-                if let Some((room, ticket)) = place_given_up {
+                if let Some((room, ticket)) = place_given_up
+                    && !sings(Canary::TicketKept)
+                {
                     use_up(&room, &*ledger, ticket, now);
                 }
                 done(Ok(Durable::new(id, position)));
@@ -95,6 +95,13 @@ impl Engine {
                 done(Err(LayError::LedgerAway));
             }
         });
+    }
+
+    /// The room of a ticket, if people are let in there in the order of the draw.
+    pub(super) fn line_of(&self, ticket: TicketId) -> Option<Arc<RoomShard>> {
+        let room = self.rooms.get(ticket.room)?;
+        let is_line = room.decide(|room| room.plan().terms.policy == RoomPolicy::Line);
+        is_line.then_some(room)
     }
 
     /// The place of a ticket among the wishes: that of its room's release, by its position.

@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::give_out::{Span, gaps};
-use crate::rules::ids::{DayKey, Seat};
+use super::give_out::{NotGiven, Span, gaps};
+use crate::canary::{Canary, sings};
+use crate::rules::ids::{DayKey, ReservationId, Seat};
+use crate::rules::room::RoomId;
 use crate::rules::room::fact::Allotment;
 use crate::rules::time::{DayNumber, Millis, UnixMillis};
 use crate::rules::wish::WishId;
@@ -40,13 +42,13 @@ impl Engine {
                 })
                 .collect();
             if self.hold_lottery(now, &shard, &days, random) == 0 {
-                self.end_lottery(now, &shard, &days);
+                self.end_lottery(now, &shard);
             }
         }
     }
 
-    /// Each place in turn gets the earliest seat that fits its wish; how many got one. After a
-    /// crash it goes on where it was.
+    /// Each place in turn gets the earliest seat that fits its wish; how many were to get one. After
+    /// a crash it goes on where it was.
     ///
     /// All days are locked, in the order of their keys, until everybody had their turn: nobody else
     /// decides about these seats anyway.
@@ -85,7 +87,12 @@ impl Engine {
         halls.sort_by_key(|hall| (hall.key.day, hall.key.office));
         let mut agent = self.wishes.lock();
         let (mut given, mut direct) = (0, Vec::new());
-        for id in agent.drawn(room.id) {
+        let places = if sings(Canary::LotteryCutShort) {
+            1
+        } else {
+            usize::MAX
+        };
+        for id in agent.drawn(room.id).into_iter().take(places) {
             let Some((nth, seat)) = best(&agent, &halls, now, id) else {
                 continue;
             };
@@ -93,8 +100,14 @@ impl Engine {
                 shard, day, gaps, ..
             } = &mut halls[nth];
             let offered = (seat, Some(room.id), random());
-            let Some(got) = self.give(now, shard, (day, &mut agent), id, offered) else {
-                continue;
+            let got = match self.give(now, shard, (day, &mut agent), id, offered) {
+                Ok(got) => got,
+                Err(NotGiven::Unfit) => continue,
+                Err(NotGiven::LedgerAway) => {
+                    // Nobody behind them goes first, and it is not over.
+                    given += 1;
+                    break;
+                }
             };
             take(gaps, seat);
             given += 1;
@@ -104,26 +117,42 @@ impl Engine {
         for got in direct {
             self.book_directly(now, got);
         }
+        if sings(Canary::LotteryCutShort) {
+            return 0;
+        }
         given
     }
 
     /// Nobody gets anything any more: the ledger is told who got what.
-    fn end_lottery(&self, now: UnixMillis, shard: &Arc<RoomShard>, days: &[DayKey]) {
+    fn end_lottery(&self, now: UnixMillis, shard: &Arc<RoomShard>) {
         let (deciding, seats) = self.look_at_wishes(|agent| agent.allotted(shard.id));
         if deciding {
             return;
         }
-        // Somebody can have got a seat of another day meanwhile.
+        // Somebody can have got a seat meanwhile that the room is not before.
         let here = seats
             .into_iter()
-            .filter(|(_, seat)| days.contains(&seat.day_key()));
-        let seats = here
-            .map(|(position, seat)| Allotment { position, seat })
-            .collect();
+            .filter(|(_, seat)| self.is_before(shard.id, *seat));
         let mut room = shard.lock();
+        let allotment = |(seq, seat)| {
+            let position = room.position_of(seq)?;
+            Some(Allotment { position, seat })
+        };
+        let mut seats: Vec<Allotment> = here.filter_map(allotment).collect();
+        seats.sort_unstable_by_key(|allotment| allotment.position);
         if let Some(fact) = room.allot(seats) {
             self.tell(now, shard, &mut room, fact);
         }
+    }
+
+    /// Whether this room is before the release of a seat.
+    fn is_before(&self, room: RoomId, id: ReservationId) -> bool {
+        let Some((shard, _)) = self.existing(id) else {
+            return false;
+        };
+        let (seat, cells) = (id.seat(), shard.decide(|day| day.cells_of(room)));
+        let own = cells.get(seat.span()).unwrap_or_default();
+        !own.is_empty() && own.iter().all(|set| set.contains(seat.counter))
     }
 }
 

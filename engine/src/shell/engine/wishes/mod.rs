@@ -213,8 +213,7 @@ impl Engine {
             agent.apply(&self.catalogue, record.at, record.wish, &record.fact);
         }
         agent.forget_outcomes();
-        let mut instead = Vec::new();
-        let mut offers = Vec::new();
+        let (mut instead, mut offers, mut tickets) = (Vec::new(), Vec::new(), Vec::new());
         for (_, known) in agent.each() {
             if let Some(booking) = known.wish.instead_of.filter(|_| !known.standing.is_over()) {
                 instead.push(booking.booking);
@@ -224,9 +223,20 @@ impl Engine {
             {
                 offers.push((offer, known.contact.hold_secret(offer.number)));
             }
+            tickets.extend(known.ticket);
         }
         self.wishes.set_any(agent.is_any_waiting());
         *self.wishes.lock() = agent;
+        // Whoever is told their place is told the same one as before.
+        if !sings(Canary::PlaceForgotten) {
+            self.place_the_drawn();
+        }
+        for ticket in tickets {
+            if let Some(room) = self.line_of(ticket).filter(|_| !sings(Canary::TicketKept)) {
+                // The ledger may not have heard of it: it is noted without waiting.
+                room.lock().leave(now, ticket.seq);
+            }
+        }
         for booking in instead {
             let start = self.booking_start(booking);
             self.wishes.lock().booking_starts(booking, start);

@@ -4,7 +4,7 @@ use crate::canary::{Canary, sings};
 use crate::rules::day::{Day, State};
 use crate::rules::ids::ReservationId;
 use crate::rules::time::{DayNumber, Millis, UnixMillis};
-use crate::rules::wish::agent::{Due, Notice, Standing, What};
+use crate::rules::wish::agent::{Agent, Due, Notice, Standing, What};
 use crate::rules::wish::fact::{Offer, WishFact};
 use crate::rules::wish::{Place, WishId};
 use crate::shell::engine::Engine;
@@ -213,19 +213,18 @@ impl Engine {
         now < deadline
     }
 
-    /// Rooms that are drawn now tell their wishes their places; once more when a lottery is over.
+    /// Rooms that are drawn tell their wishes their places; once more when a lottery is over.
     pub(super) fn place_the_drawn(&self) {
-        for shard in self.rooms.all() {
+        for room in self.look_at_wishes(Agent::undrawn_rooms) {
+            let Some(shard) = self.rooms.get(room) else {
+                continue;
+            };
             let (is_drawn, lottery) =
                 shard.decide(|room| (room.drawn().is_some(), room.is_before_lottery()));
-            let is_new = || {
-                let mut watch = self.wishes.watch.lock();
-                watch.placed.insert((shard.id, lottery))
-            };
-            if !is_drawn || !is_new() {
+            if !is_drawn {
                 continue;
             }
-            let undrawn = self.look_at_wishes(|agent| agent.undrawn(shard.id));
+            let undrawn = self.look_at_wishes(|agent| agent.undrawn(room, lottery));
             let placed: Vec<(WishId, Place)> = shard.decide(|room| {
                 let since = room.plan().release_at.0;
                 let place = |(id, seq): (WishId, u32)| {
@@ -234,10 +233,8 @@ impl Engine {
                 };
                 undrawn.into_iter().filter_map(place).collect()
             });
-            if !lottery {
-                placed.iter().for_each(|(id, _)| self.wishes.add_fresh(*id));
-            }
-            self.wishes.lock().place(placed, lottery);
+            let waiting = self.wishes.lock().place(room, placed, lottery);
+            waiting.into_iter().for_each(|id| self.wishes.add_fresh(id));
         }
     }
 }
