@@ -10,7 +10,8 @@
 //! counts.
 //!
 //! At last somebody looks at their wish and is told how many come before it, which all wishes are
-//! locked for: the last in line, at every office, which is the most there is to count.
+//! locked for: the last in line, at every office, which is the most there is to count. The median
+//! counts here as well.
 
 use std::hint::black_box;
 use std::io;
@@ -319,8 +320,8 @@ impl Town {
         let row = |(what, windows)| {
             let mut times: Vec<f64> = (0..effort.pick(3, LOOKS)).map(|_| look(windows)).collect();
             plain(
-                format!("look, {what}, p99"),
-                share_of(&mut times, 0.99),
+                format!("look, {what}, p50"),
+                share_of(&mut times, 0.5),
                 "µs",
             )
         };
