@@ -47,7 +47,7 @@ impl World {
 
 /// Somebody has a booking.
 pub(super) struct Mine {
-    id: String,
+    pub(super) id: String,
     token: String,
     /// By position in the course.
     pub(super) booking: usize,
@@ -209,6 +209,7 @@ impl Visit<'_> {
             how,
             cancelled: None,
             no_show: self.citizen.no_show,
+            in_vain: false,
         };
         let position = self
             .world
@@ -285,15 +286,18 @@ impl Visit<'_> {
         named.then(|| u32::try_from(notice / MINUTE).unwrap_or(0))
     }
 
+    /// When a booking is cancelled: as planned, or because it does not suit.
+    pub(super) fn cancels_at(&self, mine: &Mine) -> Option<Second> {
+        let planned = self.citizen.cancels_at(mine.at, mine.start);
+        let at = planned.into_iter().chain(mine.regrets_at).min()?;
+        (at < mine.start - 10 * MINUTE).then_some(at)
+    }
+
     /// Cancels where that is planned, or where a seat was booked without asking and does not suit.
     async fn cancel(&self, mine: &Mine) -> Result<(), Stranded> {
-        let planned = self.citizen.cancels_at(mine.at, mine.start);
-        let Some(at) = planned.into_iter().chain(mine.regrets_at).min() else {
+        let Some(at) = self.cancels_at(mine).filter(|at| *at < self.world.until) else {
             return Ok(());
         };
-        if at >= self.world.until || at >= mine.start - 10 * MINUTE {
-            return Ok(());
-        }
         let intended = self.world.clock.reach(at).await;
         // Before it is sent: whoever gets the seat gets it later than that.
         let now = self.now();

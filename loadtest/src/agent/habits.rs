@@ -20,6 +20,10 @@ pub struct Habits {
     /// Derived: offers that nobody looks at. With `declined`, these people lose about 30 % of what
     /// they are offered where they have two days to answer, as Düsseldorf's do.
     pub never_look: f64,
+    /// Derived: offers that would not be looked at, or too late, and are because somebody is told of
+    /// them once more. Text messages that remind of appointments lower the missed ones from 32 to 21
+    /// in a hundred (Gurol-Urganci and others 2013, Cochrane review).
+    pub reminded: f64,
     /// Derived, see `never_look`: offers that do not suit, of those that are looked at.
     pub declined: f64,
     /// Assumed: of those that do not suit, where the wish is given up as well.
@@ -53,6 +57,7 @@ impl Default for Habits {
             cancelled_late: 0.5,
             no_show: 0.12,
             never_look: 0.12,
+            reminded: 0.33,
             declined: 0.15,
             gives_up: 0.5,
             answer_minutes: 180.0,
@@ -89,6 +94,7 @@ impl Habits {
             ("cancelled_late", self.cancelled_late, "assumed"),
             ("no_show", self.no_show, "assumed"),
             ("never_look", self.never_look, "derived"),
+            ("reminded", self.reminded, "derived"),
             ("declined", self.declined, "derived"),
             ("gives_up", self.gives_up, "assumed"),
             ("answer_minutes", self.answer_minutes, "assumed"),
