@@ -10,6 +10,7 @@
 
 pub(crate) mod backoff;
 mod destination;
+mod endings;
 mod letter;
 mod links;
 mod mail;

@@ -184,10 +184,29 @@ fn every_kind_can_be_told_and_none_names_a_person() {
         assert_eq!(body["data"]["wish"], "AAAAAAAAAAc");
         match body["type"].as_str().unwrap() {
             "wish.booked" => assert_eq!(body["data"]["code"], "MR-1234"),
+            "wish.offered" | "wish.reminded" => assert!(body["data"]["deadline"].is_string()),
+            "wish.lapsed" => assert_eq!(body["data"]["links"][0]["rel"], "wish"),
             "wish.ended" => assert!(body["data"]["how"].is_string()),
             _ => {}
         }
     }
+}
+
+#[test]
+fn what_was_booked_unasked_says_where_it_can_be_given_back() {
+    let receiver = Receiver::start();
+    let mut kind = booked(false);
+    if let NoticeKind::Booked { give_back, .. } = &mut kind {
+        *give_back = Some("/wunsch/AAAAAAAAAAc/geheim/zurueckgeben".to_owned());
+    }
+    assert_eq!(receiver.send("200", kind), Sent::Done);
+    let heard = receiver.heard.lock();
+    let body: Value = serde_json::from_slice(&heard[0].body).unwrap();
+    let links = body["data"]["links"].as_array().unwrap();
+    let rels = links.iter().map(|link| link["rel"].as_str().unwrap());
+    assert_eq!(rels.collect::<Vec<_>>(), ["booking", "return"]);
+    let href = "https://termine.example.org/wunsch/AAAAAAAAAAc/geheim/zurueckgeben";
+    assert_eq!(links[1]["href"], href);
 }
 
 #[test]
