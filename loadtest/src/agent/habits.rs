@@ -20,9 +20,9 @@ pub struct Habits {
     /// Derived: offers that nobody looks at. With `declined`, these people lose about 30 % of what
     /// they are offered where they have two days to answer, as Düsseldorf's do.
     pub never_look: f64,
-    /// Derived: offers that would not be looked at, or too late, and are because somebody is told of
-    /// them once more. Text messages that remind of appointments lower the missed ones from 32 to 21
-    /// in a hundred (Gurol-Urganci and others 2013, Cochrane review).
+    /// Derived: offers that would not be looked at, or too late, and are because somebody is told
+    /// of them once more. Text messages that remind of appointments lower the missed ones from 32
+    /// to 21 in a hundred (Gurol-Urganci and others 2013, Cochrane review).
     pub reminded: f64,
     /// Derived, see `never_look`: offers that do not suit, of those that are looked at.
     pub declined: f64,
@@ -35,8 +35,8 @@ pub struct Habits {
     pub answer_spread: f64,
     /// Derived: wishes whose first seat is to be booked without asking, where the form proposes it.
     /// Assumed are four in ten where everybody has to tick it. A choice that is preselected is made
-    /// more often by 0.68 standard deviations (Jachimowicz, Duncan, Weber, Johnson 2019: 58 studies,
-    /// 73,675 people; 0.53 to 0.83): the normal distribution up to -0.25 + 0.68.
+    /// more often by 0.68 standard deviations (Jachimowicz, Duncan, Weber, Johnson 2019: 58
+    /// studies, 73,675 people; 0.53 to 0.83): the normal distribution up to -0.25 + 0.68.
     pub auto_accept: f64,
     /// Assumed: of the others, those who want to be asked about near seats too, although they have
     /// little time to answer. They are no faster than anybody else.

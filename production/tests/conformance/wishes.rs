@@ -306,8 +306,8 @@ fn an_offer_is_open_after_a_restart_and_can_be_accepted<M: Mode>() {
     hallway.close();
 }
 
-/// Whoever was reminded is not reminded again, who sleeps wakes once, and who gave a seat back keeps
-/// the place.
+/// Whoever was reminded is not reminded again, who sleeps wakes once, and who gave a seat back
+/// keeps the place.
 fn a_wish_goes_on_after_a_restart<M: Mode>() {
     let mut hallway = Hallway::<M>::open();
     let booked = hallway.fill(TUESDAY);

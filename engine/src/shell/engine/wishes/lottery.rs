@@ -47,8 +47,8 @@ impl Engine {
         }
     }
 
-    /// Each place in turn gets the earliest seat that fits its wish; how many were to get one. After
-    /// a crash it goes on where it was.
+    /// Each place in turn gets the earliest seat that fits its wish; how many were to get one.
+    /// After a crash it goes on where it was.
     ///
     /// All days are locked, in the order of their keys, until everybody had their turn: nobody else
     /// decides about these seats anyway.
