@@ -66,6 +66,12 @@ pub enum Canary {
     PlaceForgotten,
     /// A ticket that has become a wish lets somebody in all the same.
     TicketKept,
+    /// A day that is made does not hear what was decided about its releases.
+    DecisionForgotten,
+    /// A release is withdrawn from under whoever has one of its seats.
+    WithdrawnUnderneath,
+    /// All pieces of a drip open when its window begins.
+    DripEarly,
 }
 
 #[cfg(feature = "canaries")]

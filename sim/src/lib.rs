@@ -2,12 +2,14 @@
 
 pub mod chronicle;
 pub mod disk;
+pub mod gates;
 pub mod lobby;
 pub mod options;
 pub mod oracle;
 pub mod people;
 pub mod post;
 pub mod run;
+pub mod staff;
 pub mod store;
 pub mod tally;
 pub mod town;

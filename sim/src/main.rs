@@ -18,7 +18,7 @@ const CANARY_SEEDS_MAX: u64 = 40_000;
 const FOREVER: Duration = Duration::from_secs(u64::MAX / 4);
 
 /// Bugs that the simulation can see; those of the real disk are tried with `lying-disk`.
-const CANARIES: [Canary; 26] = [
+const CANARIES: [Canary; 29] = [
     Canary::AckBeforeDurable,
     Canary::UnclearTakenForRefused,
     Canary::UnclearSettledByLooking,
@@ -45,6 +45,9 @@ const CANARIES: [Canary; 26] = [
     Canary::LotteryCutShort,
     Canary::PlaceForgotten,
     Canary::TicketKept,
+    Canary::DecisionForgotten,
+    Canary::WithdrawnUnderneath,
+    Canary::DripEarly,
 ];
 
 /// The real engine in a simulated world, judged by what its clients saw.

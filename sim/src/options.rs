@@ -49,6 +49,10 @@ pub enum Deed {
     TickWishes,
     /// Some of the notices are handed over.
     Letters,
+    /// Staff decide something about a release.
+    Decide,
+    /// The engine announces what drips.
+    Announce,
     /// For a while nothing goes wrong, and nothing that is wished for may stay free.
     Calm,
 }
@@ -94,6 +98,7 @@ impl Options {
         town.wishes = (apart.u8(..3) == 0).then(|| WishTerms::draw(&mut apart));
         let mut further = Rng::with_seed(apart.clone().u64(..));
         town.raffle(&mut further);
+        town.steer(&mut further);
         let mut weights = vec![
             (Deed::Person, 1_000),
             (Deed::Read, dice.u32(20..240)),
@@ -124,6 +129,12 @@ impl Options {
                 (Deed::Letters, rare(&mut apart, 200)),
                 (Deed::Calm, rare(&mut apart, 6)),
             ]);
+        }
+        if let Some(release) = town.release {
+            weights.push((Deed::Decide, further.u32(..40)));
+            if release.drip_minutes > 0 {
+                weights.push((Deed::Announce, further.u32(2..40)));
+            }
         }
         let is_small = dice.u8(..4) == 0;
         let is_lottery = town.room.is_some_and(|room| room.is_lottery);

@@ -10,7 +10,9 @@
 use std::ops::Range;
 
 use morgenruh_engine::rules::ids::ReservationId;
+use morgenruh_engine::rules::release::ReleaseId;
 
+use crate::gates::Gates;
 use crate::town::{DAYS, FIRST_UNIT, Town, UNITS_MAX};
 
 /// An invariant that does not hold, in words.
@@ -102,6 +104,8 @@ pub struct Oracle {
     ghosts: Vec<Ghost>,
     /// Seats that were given back, and until when they are for wishes alone.
     rests: Vec<(Seat, i64)>,
+    /// What is known of releases.
+    pub gates: Gates,
     /// The latest time that was ever shown by a clock.
     latest: i64,
 }
@@ -121,6 +125,7 @@ impl Oracle {
         let cells = usize::from(town.offices * DAYS * u16::from(town.counters) * UNITS_MAX);
         Oracle {
             cells: vec![Vec::new(); cells],
+            gates: Gates::new(&town),
             town,
             claims: Vec::new(),
             alive: Vec::new(),
@@ -150,7 +155,7 @@ impl Oracle {
 
     fn given(&mut self, now: i64, seat: Seat, deadline: i64) -> Result<ClaimId, Violation> {
         let id = self.claims.len();
-        if self.is_sealed(self.latest, seat.day, seat.counter) {
+        if self.gates.is_sealed(&self.town, seat, self.latest) {
             return violated("I4", format!("{seat:?} is sealed at {now}"));
         }
         for cell in self.cells_of(seat) {
@@ -433,12 +438,12 @@ impl Oracle {
                 taken |= self.surely_has(*claim);
             }
             // A wave that a clock running ahead has released stays released.
-            let sealed = self.is_sealed(now, seat.day, counter);
-            let released = !self.is_sealed(self.latest, seat.day, counter);
+            let is_released = self.gates.is_open(&self.town, seat, now);
+            let is_sealed = self.gates.is_sealed(&self.town, seat, self.latest);
             let rests = |(other, until): &(Seat, i64)| now < *until && other.overlaps(seat);
             let rested = !self.rests.iter().any(rests);
-            least += u16::from(!sealed && !claimed && rested);
-            most += u16::from((!sealed || released) && !taken);
+            least += u16::from(is_released && !claimed && rested);
+            most += u16::from(!is_sealed && !taken);
         }
         if least == 0 {
             return (0, most);
@@ -457,9 +462,26 @@ impl Oracle {
         units.all(|unit| self.town.is_open(seat.counter, unit))
     }
 
-    fn is_sealed(&self, now: i64, day: u16, counter: u8) -> bool {
-        let until = self.town.sealed_until(day, counter);
-        until.is_some_and(|until| now < until.0)
+    /// Whether somebody surely has a seat of a release, and whether somebody may.
+    pub fn is_taken(&self, id: ReleaseId) -> (bool, bool) {
+        let office = id.office - 1;
+        let (mut surely, mut maybe) = (false, false);
+        for day in self.gates.days_of(id) {
+            let all = Seat {
+                office,
+                day,
+                counter: 0,
+                start: FIRST_UNIT,
+                units: UNITS_MAX,
+            };
+            for claim in self.cells[self.cells_of(all)].iter().flatten() {
+                maybe = true;
+                surely |= self.surely_has(*claim);
+            }
+            let mut ghosts = self.ghosts.iter().filter(|ghost| !ghost.is_over);
+            maybe |= ghosts.any(|ghost| (ghost.office, ghost.day) == (office, day));
+        }
+        (surely, maybe)
     }
 
     fn surely_has(&self, id: ClaimId) -> bool {

@@ -4,10 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use morgenruh_engine::rules::room::admission::LivePass;
-use morgenruh_engine::shell::engine::{Booking, ChangeError, ConfirmError, ExchangeError};
+use morgenruh_engine::shell::engine::{
+    Booking, ChangeError, ConfirmError, DirectError, ExchangeError,
+};
 use parking_lot::Mutex;
 
 use crate::disk::Disk;
+use crate::staff::Decision;
 use crate::wishers::WishNews;
 
 /// An answer on its way.
@@ -25,6 +28,8 @@ pub enum News {
     Passed(Result<LivePass, ExchangeError>),
     /// About one of the wishes.
     Wished(WishNews),
+    /// About a release.
+    Decided(Decision, Result<(), DirectError>),
 }
 
 /// The letters of one life of the service.

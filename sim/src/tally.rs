@@ -68,6 +68,12 @@ tally! {
     passes_spent,
     staff_decisions,
     lines_drained,
+    /// About releases.
+    decisions,
+    withdrawals,
+    /// Refused because somebody had a seat.
+    not_withdrawn,
+    drips,
     rooms_ended,
     wishes_laid,
     /// Of them, those that were tickets of a waiting room.

@@ -2,14 +2,15 @@
 //! sign at the door what is open.
 
 use fastrand::Rng;
-use jiff::civil::{Date, date};
+use jiff::civil::{Date, Weekday, date};
 use jiff::tz::TimeZone;
 use morgenruh_engine::rules::catalogue::{
     Beacons, Catalogue, City, Counter, Department, Hours, Offer, Office, OfficeIndex, Opening,
-    RoomPolicy, RoomRule, Selector, Service, ServiceIndex, Status, Text, Wave, Weekdays,
+    RoomPolicy, RoomRule, Schedule, Selector, Service, ServiceIndex, Status, Text, Wave, Weekdays,
 };
 use morgenruh_engine::rules::cells::CounterSet;
 use morgenruh_engine::rules::holidays::Land;
+use morgenruh_engine::rules::release::ReleaseId;
 use morgenruh_engine::rules::room::RoomId;
 use morgenruh_engine::rules::time::{DayNumber, UnixMillis};
 
@@ -45,10 +46,21 @@ pub struct Town {
     /// The first counter stays sealed until this many minutes after the beginning on the first
     /// day, and a day longer on the second.
     pub sealed_minutes: Option<u16>,
+    /// How that release goes, if it is not all at once and by itself.
+    pub release: Option<ReleaseTerms>,
     /// The waiting room before that release, if there is one.
     pub room: Option<RoomTerms>,
     /// What is promised to those who wish, if anybody can.
     pub wishes: Option<WishTerms>,
+}
+
+/// How a release goes.
+#[derive(Clone, Copy, Debug)]
+pub struct ReleaseTerms {
+    /// Both days are released together.
+    pub weekly: bool,
+    /// Over how long its pieces open one by one; 0 is all at once.
+    pub drip_minutes: u16,
 }
 
 /// What the sign at the waiting room says.
@@ -125,6 +137,7 @@ impl Town {
             open: (0..counters).map(|_| dice.u16(4..=UNITS_MAX)).collect(),
             hold_minutes: dice.u16(1..=10),
             sealed_minutes: dice.bool().then(|| dice.u16(1..=60)),
+            release: None,
             room: None,
             wishes: None,
         }
@@ -148,6 +161,16 @@ impl Town {
         }
         if let Some(room) = &mut self.room {
             room.is_lottery = dice.bool();
+        }
+    }
+
+    /// Half of the releases without a room are decided about by staff, and drip or not.
+    pub fn steer(&mut self, dice: &mut Rng) {
+        if self.room.is_none() && self.sealed_minutes.is_some() && dice.bool() {
+            self.release = Some(ReleaseTerms {
+                weekly: dice.bool(),
+                drip_minutes: if dice.bool() { dice.u16(1..=60) } else { 0 },
+            });
         }
     }
 
@@ -195,8 +218,29 @@ impl Town {
     /// Until when a counter is sealed on a day.
     pub fn sealed_until(&self, day: u16, counter: u8) -> Option<UnixMillis> {
         let minutes = self.sealed_minutes.filter(|_| counter == 0)?;
-        let after = i64::from(minutes) * MINUTE_MS + i64::from(day) * DAY_MS;
+        let days = if self.is_weekly() { 0 } else { i64::from(day) };
+        let after = i64::from(minutes) * MINUTE_MS + days * DAY_MS;
         Some(UnixMillis(Town::begin().0 + after))
+    }
+
+    fn is_weekly(&self) -> bool {
+        self.release.is_some_and(|release| release.weekly)
+    }
+
+    /// How long the window of its releases is.
+    pub fn drip_ms(&self) -> i64 {
+        let minutes = self.release.map_or(0, |release| release.drip_minutes);
+        i64::from(minutes) * MINUTE_MS
+    }
+
+    /// The release of a day.
+    pub fn release(&self, office: u16, day: u16) -> ReleaseId {
+        let days = if self.is_weekly() { 0 } else { day };
+        ReleaseId {
+            office: office + 1,
+            day: DayNumber(FIRST_DAY.0 - 1 + days),
+            minute: BEGIN_MINUTE + self.sealed_minutes.unwrap_or(0),
+        }
     }
 
     pub fn is_open(&self, counter: u8, unit: u16) -> bool {
@@ -260,7 +304,20 @@ impl Town {
                 weekdays: Weekdays::ALL,
                 hours: Hours::ALL_DAY,
             };
-            Wave::daily(when, 1, BEGIN_MINUTE + minutes)
+            let wave = Wave::daily(when, 1, BEGIN_MINUTE + minutes);
+            let weekly = Schedule::Weekly {
+                weekday: Weekday::Monday,
+                weeks_ahead: 0,
+            };
+            Wave {
+                schedule: if self.is_weekly() {
+                    weekly
+                } else {
+                    wave.schedule
+                },
+                drip_minutes: self.release.map_or(0, |release| release.drip_minutes),
+                ..wave
+            }
         });
         Office {
             id: format!("buergerbuero-{number}"),

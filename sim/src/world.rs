@@ -249,6 +249,8 @@ impl World {
             }
             Deed::TickWishes if self.paused == 0 => self.tick_wishes()?,
             Deed::Letters => self.hand_over()?,
+            Deed::Decide => self.decide()?,
+            Deed::Announce => self.announce()?,
             Deed::Calm if !self.full => self.calm()?,
             Deed::Tick | Deed::Turn | Deed::TickRooms | Deed::TickWishes | Deed::Calm => {}
         }
@@ -283,6 +285,7 @@ impl World {
         if let Some(who) = self.people.iter().position(Person::waits) {
             return Err(Violation(format!("I5: person {who} was never answered")));
         }
+        self.settle_releases()?;
         self.settle_room()?;
         self.settle_wishes()?;
         // Past every deadline, then again for those that an outage has stretched.
@@ -409,6 +412,7 @@ impl World {
             self.tally.unclear_commits += u64::from(waits);
         }
         self.trace.note("turn", usize::from(written), facts as u64);
+        self.look_at_releases()?;
         self.watch_wishes()
     }
 
@@ -423,6 +427,10 @@ impl World {
     }
 
     fn reopen(&mut self) {
+        if self.options.town.release.is_some() {
+            // Hours change with a restart only, and then nothing that was decided is lost.
+            return;
+        }
         self.tally.reopenings += 1;
         self.options.town.reopen(&mut self.dice);
         self.oracle.reopened(self.options.town.clone());
@@ -533,6 +541,7 @@ impl World {
         }
         self.audit();
         self.look_at_room()?;
+        self.releases_recovered()?;
         self.wishes_recovered(&rests)?;
         // Nothing overdue may be served after a recovery.
         self.oracle.ticked(self.now.0);

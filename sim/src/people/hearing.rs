@@ -23,6 +23,10 @@ impl World {
                 self.hears_of_pass(who, question as u32, outcome)?;
                 continue;
             }
+            if let News::Decided(decision, outcome) = news {
+                self.hears_of_decision(decision, who > 0, outcome)?;
+                continue;
+            }
             if let News::Wished(news) = news {
                 self.hears_of_wish(who, question as usize, news)?;
                 continue;

@@ -293,12 +293,16 @@ impl World {
     ) -> [bool; UNITS_MAX as usize] {
         let mut free = [false; UNITS_MAX as usize];
         let town = &self.options.town;
-        let sealed = town.sealed_until(day, counter);
-        if sealed.is_some_and(|until| self.now() < until) {
-            return free;
-        }
-        for (unit, is_free) in (FIRST_UNIT..).zip(&mut free) {
-            *is_free = town.is_open(counter, unit);
+        for (start, is_free) in (FIRST_UNIT..).zip(&mut free) {
+            let unit = Seat {
+                office,
+                day,
+                counter,
+                start,
+                units: 1,
+            };
+            let is_released = self.oracle.gates.is_open(town, unit, self.now().0);
+            *is_free = is_released && town.is_open(counter, start);
         }
         let shard = self.engine.shard(OfficeIndex(office), Town::date(day));
         if let Some(shard) = shard {

@@ -1,6 +1,7 @@
 //! Waves of the day that are sealed, and what opens them: their time, or somebody's decision.
 
 use super::{Day, END_OF_TIME};
+use crate::canary::{Canary, sings};
 use crate::rules::calendar::{Cells, PlannedWave};
 use crate::rules::catalogue::Channel;
 use crate::rules::cells::CounterSet;
@@ -43,7 +44,8 @@ impl Progress {
             return None;
         }
         let due = match self.moments.get(self.opened) {
-            Some(moment) => moment.at,
+            Some(moment) if !sings(Canary::DripEarly) => moment.at,
+            Some(_) => wave.at,
             None => wave.at + wave.drip,
         };
         match self.steering {
@@ -132,7 +134,7 @@ impl Day {
                 cells.iter().any(|set| set.contains(seat.counter))
             })
         };
-        if live.map(|it| it.id).any(is_of_it) {
+        if live.map(|it| it.id).any(is_of_it) && !sings(Canary::WithdrawnUnderneath) {
             return Err(ReleaseTaken);
         }
         self.steer(release, Steering::Sealed);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::civil::Date;
 
 use super::Engine;
+use crate::canary::{Canary, sings};
 use crate::rules::calendar::{Cells, DayPlan};
 use crate::rules::catalogue::{OfficeIndex, Wave};
 use crate::rules::cells::CounterSet;
@@ -251,7 +252,9 @@ impl Engine {
                 let moments = self.moments_of(office, id, &secret, day.plan());
                 day.drip(id, &moments);
             }
-            day.steer(id, course.steering);
+            if !sings(Canary::DecisionForgotten) {
+                day.steer(id, course.steering);
+            }
         }
     }
 
