@@ -18,7 +18,7 @@ const CANARY_SEEDS_MAX: u64 = 40_000;
 const FOREVER: Duration = Duration::from_secs(u64::MAX / 4);
 
 /// Bugs that the simulation can see; those of the real disk are tried with `lying-disk`.
-const CANARIES: [Canary; 29] = [
+const CANARIES: [Canary; 31] = [
     Canary::AckBeforeDurable,
     Canary::UnclearTakenForRefused,
     Canary::UnclearSettledByLooking,
@@ -48,6 +48,8 @@ const CANARIES: [Canary; 29] = [
     Canary::DecisionForgotten,
     Canary::WithdrawnUnderneath,
     Canary::DripEarly,
+    Canary::PhoneForgotten,
+    Canary::NothingForgotten,
 ];
 
 /// The real engine in a simulated world, judged by what its clients saw.

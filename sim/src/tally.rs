@@ -99,6 +99,7 @@ tally! {
     wishes_outdated,
     wishes_used_up,
     wishes_overtaken,
+    wishes_forgotten,
     rests,
     rests_ended,
     calms,

@@ -831,7 +831,9 @@ impl Agent {
             .ended
             .range(..=(remembered, WishId(u64::MAX)))
             .take(max);
-        due.extend(ended.map(|(_, id)| Due::Forgotten(*id)));
+        if !sings(Canary::NothingForgotten) {
+            due.extend(ended.map(|(_, id)| Due::Forgotten(*id)));
+        }
         due
     }
 
