@@ -8,6 +8,9 @@
 //! fits nobody, so that none can be left out. Between these finds something else is read that fills
 //! the caches. It is the same find again and again, so what differs is the machine: the median
 //! counts.
+//!
+//! At last somebody looks at their wish and is told how many come before it, which all wishes are
+//! locked for: the last in line, at every office, which is the most there is to count.
 
 use std::hint::black_box;
 use std::io;
@@ -31,6 +34,8 @@ const WISHES: u32 = 1_000_000;
 const SEATS: usize = 100_000;
 /// Seats for which the list is looked through as well.
 const SCANS: usize = 2_000;
+/// Looks of each kind at a wish.
+const LOOKS: usize = 200;
 /// Finds of a seat that fits nobody.
 const IDLE_FINDS: usize = 300;
 const OFFICES: u16 = 11;
@@ -165,6 +170,7 @@ fn town(effort: Effort) -> io::Result<Vec<Row>> {
     }
     let change = share_of(&mut changes, 0.99);
     rows.push(plain("one leaves, one comes, p99".to_owned(), change, "µs"));
+    rows.extend(town.looks(effort));
     Ok(rows)
 }
 
@@ -282,6 +288,43 @@ impl Town {
         let new = self.think();
         self.put(&new);
         self.list.push(Some(new));
+    }
+
+    /// How long counting those takes who come before the last one.
+    fn looks(&self, effort: Effort) -> Vec<Row> {
+        let always_but_an_hour = (0..7).fold(Windows::NEVER, |windows, weekday| {
+            windows.with(weekday, 0, 23)
+        });
+        let kinds = [
+            ("always", Windows::ALWAYS),
+            ("in the mornings", workdays(8, 12)),
+            ("nearly always", always_but_an_hour),
+        ];
+        let (id, place) = (
+            WishId(u64::MAX),
+            Place {
+                since: i64::MAX,
+                position: 0,
+            },
+        );
+        let look = |windows| {
+            let begin = Instant::now();
+            let ahead = (0..OFFICES).map(|office| self.index.ahead(office, place, id, windows));
+            assert!(
+                black_box(ahead.sum::<usize>()) > 0,
+                "somebody comes before the last one"
+            );
+            us(begin)
+        };
+        let row = |(what, windows)| {
+            let mut times: Vec<f64> = (0..effort.pick(3, LOOKS)).map(|_| look(windows)).collect();
+            plain(
+                format!("look, {what}, p99"),
+                share_of(&mut times, 0.99),
+                "µs",
+            )
+        };
+        kinds.map(row).into()
     }
 
     /// What the index does, without one.

@@ -58,6 +58,10 @@ pub enum Canary {
     AcceptedBeforeDurable,
     /// Recovery does not hold what was offered.
     OfferForgotten,
+    /// A wish whose offer was not answered is given something all the same.
+    SleeperServed,
+    /// Whoever gives back what was booked unasked goes to the end of the line.
+    PlaceGivenUp,
     /// A lottery begins with the last place.
     DrawnBackwards,
     /// A lottery is over when the first place has had its turn.

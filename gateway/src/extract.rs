@@ -9,20 +9,23 @@ use serde::de::DeserializeOwned;
 
 use crate::problem::{ApiError, Kind};
 
-/// A JSON body, and its bytes as they came.
+/// A JSON body, its bytes as they came, and the headers that came with it: whoever reads the whole
+/// request need not copy them.
 pub(crate) struct Json<T> {
     pub(crate) value: T,
     pub(crate) bytes: Bytes,
+    pub(crate) headers: HeaderMap,
 }
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, state: &S) -> Result<Json<T>, ApiError> {
+    async fn from_request(mut request: Request, state: &S) -> Result<Json<T>, ApiError> {
         if !is_json(request.headers()) {
             let detail = "Send Content-Type: application/json.";
             return Err(ApiError::new(Kind::UnsupportedMediaType, detail));
         }
+        let headers = std::mem::take(request.headers_mut());
         let bytes = Bytes::from_request(request, state)
             .await
             .map_err(unreadable)?;
@@ -34,7 +37,11 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
             };
             ApiError::new(kind, error.to_string())
         })?;
-        Ok(Json { value, bytes })
+        Ok(Json {
+            value,
+            bytes,
+            headers,
+        })
     }
 }
 

@@ -69,6 +69,15 @@ impl Language {
         }
     }
 
+    /// The one of three texts that is in this language.
+    pub(crate) fn say<'t>(self, de: &'t str, leicht: &'t str, en: &'t str) -> &'t str {
+        match self {
+            Language::De => de,
+            Language::DeLeicht => leicht,
+            Language::En => en,
+        }
+    }
+
     /// In words for people.
     pub(crate) fn date(self, zone: &TimeZone, at: UnixMillis) -> String {
         let date = at.to_jiff().to_zoned(zone.clone()).date();
@@ -108,6 +117,21 @@ impl Language {
                 format!("{}, {date}, {time}", weekday.unwrap_or_default())
             }
         }
+    }
+
+    /// A length of time in its largest unit that is whole, like "2 Stunden", in one line.
+    pub(crate) fn span(self, minutes: u32) -> String {
+        let (count, names) = match minutes {
+            _ if minutes > 0 && minutes.is_multiple_of(24 * 60) => {
+                (minutes / (24 * 60), [["Tag", "Tage"], ["day", "days"]])
+            }
+            _ if minutes > 0 && minutes.is_multiple_of(60) => {
+                (minutes / 60, [["Stunde", "Stunden"], ["hour", "hours"]])
+            }
+            _ => (minutes, [["Minute", "Minuten"], ["minute", "minutes"]]),
+        };
+        let [de, en] = names.map(|[one, more]| if count == 1 { one } else { more });
+        format!("{}\u{a0}{}", self.number(count), self.choose(de, en))
     }
 
     /// With a mark between the thousands.
@@ -163,6 +187,24 @@ mod tests {
         assert_eq!(Language::De.time(&zone, second), "6:30:01 Uhr");
         assert_eq!(Language::En.number(999), "999");
         assert_eq!(Language::En.number(1_000), "1,000");
+    }
+
+    #[test]
+    fn spans_in_words() {
+        for (minutes, de, en) in [
+            (1, "1 Minute", "1 minute"),
+            (30, "30 Minuten", "30 minutes"),
+            (60, "1 Stunde", "1 hour"),
+            (90, "90 Minuten", "90 minutes"),
+            (120, "2 Stunden", "2 hours"),
+            (1_440, "1 Tag", "1 day"),
+            (2_880, "2 Tage", "2 days"),
+        ] {
+            let span = |language: Language| language.span(minutes).replace('\u{a0}', " ");
+            assert_eq!(span(Language::De), de);
+            assert_eq!(span(Language::DeLeicht), de);
+            assert_eq!(span(Language::En), en);
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! How often one network may ask for a ticket, a hold or a booking, and how often one pass.
+//! How often one network may ask for a ticket, a hold, a booking or a wish, and how often one pass.
 //!
 //! A town hall, a school and half a mobile network are behind one address each, so no limit here
 //! says who somebody is, and none keeps anybody away for longer than some seconds. They are a
@@ -34,6 +34,8 @@ pub enum Action {
     Join,
     Hold,
     Book,
+    /// Lays a wish, looks at one, changes or withdraws it.
+    Wish,
 }
 
 /// What everybody has used up of what they may do. It forgets by itself what no longer matters,
@@ -43,6 +45,7 @@ pub struct Limits<C: Clock = SinceStart> {
     joins: ByAddress<C>,
     holds: ByAddress<C>,
     bookings: ByAddress<C>,
+    wishes: ByAddress<C>,
     pass: Limit<C>,
     exempt: Networks,
     ipv4_prefix_bits: u8,
@@ -105,6 +108,7 @@ impl<C: Clock + Clone> Limits<C> {
             joins: by_address("joins", "joins-wide", settings.joins),
             holds: by_address("holds", "holds-wide", settings.holds),
             bookings: by_address("bookings", "bookings-wide", settings.bookings),
+            wishes: by_address("wishes", "wishes-wide", settings.wishes),
             pass: limit("pass", settings.pass),
             exempt: settings.exempt.clone(),
             ipv4_prefix_bits: settings.ipv4_prefix_bits,
@@ -131,6 +135,7 @@ impl<C: Clock> Limits<C> {
             Action::Join => &self.joins,
             Action::Hold => &self.holds,
             Action::Book => &self.bookings,
+            Action::Wish => &self.wishes,
         };
         let bits = (self.ipv4_prefix_bits, self.ipv6_prefix_bits);
         // The narrow one first: who is refused there takes nothing from the neighbours.
@@ -177,8 +182,9 @@ impl<C: Clock> Limits<C> {
         })
     }
 
-    fn all(&self) -> [&Limit<C>; 7] {
-        let [joins, holds, bookings] = [&self.joins, &self.holds, &self.bookings];
+    fn all(&self) -> [&Limit<C>; 9] {
+        let [joins, holds] = [&self.joins, &self.holds];
+        let [bookings, wishes] = [&self.bookings, &self.wishes];
         [
             &joins.prefix,
             &joins.wide,
@@ -186,6 +192,8 @@ impl<C: Clock> Limits<C> {
             &holds.wide,
             &bookings.prefix,
             &bookings.wide,
+            &wishes.prefix,
+            &wishes.wide,
             &self.pass,
         ]
     }
@@ -285,7 +293,7 @@ mod tests {
     fn each_action_is_counted_by_itself() {
         let limits = limits(&FakeRelativeClock::default());
         assert_eq!(passed(&limits, "192.0.2.1", 10), 3);
-        for action in [Action::Hold, Action::Book] {
+        for action in [Action::Hold, Action::Book, Action::Wish] {
             limits.check(action, client("192.0.2.1")).unwrap();
         }
     }

@@ -17,6 +17,7 @@ use tokio::sync::watch;
 
 use crate::app::App;
 use crate::handlers::wish_page::links;
+use crate::handlers::wishes::go_on::is_returnable;
 use crate::invitation::invitation;
 use crate::language::Language;
 use crate::post::notice::{Notice, NoticeKind, Visit};
@@ -191,7 +192,9 @@ impl Outbox {
         let count = self.tried.get(&key).map_or(0, |tried| tried.count);
         let count = count.saturating_add(1);
         let pause = match due.notice.what {
-            What::Offered(_) => backoff::pause(count, entropy).min(SHORT_PAUSE_MAX),
+            What::Offered(_) | What::Reminded(_) => {
+                backoff::pause(count, entropy).min(SHORT_PAUSE_MAX)
+            }
             _ => backoff::pause(count, entropy),
         };
         let tried = Tried {
@@ -218,7 +221,7 @@ impl Outbox {
 /// What is answered comes first, then what somebody relies on.
 fn urgency(what: &What) -> u8 {
     match what {
-        What::Offered(_) => 0,
+        What::Offered(_) | What::Reminded(_) => 0,
         What::Booked { .. } => 1,
         What::Laid | What::Lapsed(_) | What::Ended(_) => 2,
     }
@@ -247,12 +250,14 @@ fn notice(app: &App, due: &Due) -> Option<Notice> {
     let catalogue = app.catalogue();
     let link = |what: &str| links::wish(*wish, contact.secret, language, what);
     let kind = match notice.what {
-        // They say that the wish stands.
-        What::Laid | What::Lapsed(_) if known.standing.is_over() => return None,
+        // It says that the wish stands.
+        What::Laid if known.standing.is_over() => return None,
+        // It asks whether it still does.
+        What::Lapsed(_) if known.standing != Standing::Asleep => return None,
         What::Laid => NoticeKind::Laid {
             services: services(catalogue, language, &known.wish.services),
         },
-        What::Offered(made) => {
+        What::Offered(made) | What::Reminded(made) => {
             // As it is now: it may wait longer than it was to at first.
             let open = match known.standing {
                 Standing::Offered(open) if open.number == made.number => open,
@@ -263,6 +268,7 @@ fn notice(app: &App, due: &Due) -> Option<Notice> {
                 visit: visit(catalogue, language, &open),
                 accept: links::answer(*wish, contact.secret, language, "annehmen", open.seat),
                 decline: links::answer(*wish, contact.secret, language, "ablehnen", open.seat),
+                again: matches!(notice.what, What::Reminded(_)),
             }
         }
         What::Lapsed(offer) => NoticeKind::Lapsed {
@@ -301,6 +307,8 @@ fn booked(app: &App, due: &Due, language: Language) -> Option<NoticeKind> {
     } else {
         links::booking(origin, due.known.manage_secret(), language, "")
     };
+    let returnable = is_returnable(app, clock::now(), due.wish, &due.known);
+    let secret = due.known.contact.secret;
     Some(NoticeKind::Booked {
         booking: origin.to_string(),
         code: confirmed.id.code(),
@@ -314,6 +322,7 @@ fn booked(app: &App, due: &Due, language: Language) -> Option<NoticeKind> {
         calendar: invitation(catalogue, &booking, due.notice.at),
         manage,
         brought_forward,
+        give_back: returnable.then(|| links::wish(due.wish, secret, language, "/zurueckgeben")),
     })
 }
 

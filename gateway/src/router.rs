@@ -77,8 +77,13 @@ fn api(app: Option<&AppState>) -> (Router<AppState>, utoipa::openapi::OpenApi) {
         routes!(bookings::show, bookings::cancel),
         routes!(bookings::relocate),
         routes!(bookings::calendar),
-        limited(Action::Book, routes!(wishes::lay)),
-        routes!(wishes::look, wishes::change, wishes::withdraw),
+        limited(Action::Wish, routes!(wishes::lay)),
+        limited(
+            Action::Wish,
+            routes!(wishes::look, wishes::change, wishes::withdraw),
+        ),
+        limited(Action::Wish, routes!(wishes::go_on::confirm)),
+        limited(Action::Wish, routes!(wishes::go_on::give_back)),
         limited(Action::Book, routes!(wishes::offers::accept)),
         routes!(wishes::offers::decline),
         // People who wait
@@ -88,7 +93,7 @@ fn api(app: Option<&AppState>) -> (Router<AppState>, utoipa::openapi::OpenApi) {
         routes!(rooms::tickets::challenge),
         routes!(rooms::tickets::place, rooms::tickets::leave),
         routes!(rooms::passes::exchange),
-        limited(Action::Book, routes!(wishes::tickets::lay)),
+        limited(Action::Wish, routes!(wishes::tickets::lay)),
         routes!(rooms::events::follow),
         routes!(rooms::proofs::draw),
         routes!(rooms::proofs::receipt),
@@ -143,7 +148,13 @@ pub fn public(app: AppState) -> Router {
             "/warteraum/{room}/weiter/{ticket}",
             get(forms::offer).post(forms::adopt),
         ),
-        ("/wunsch/{id}/{token}", get(wish_page::show)),
+        (
+            "/wunsch/{id}/{token}",
+            get(wish_page::show).route_layer(from_fn_with_state(
+                (app.clone(), Action::Wish),
+                limits::limit,
+            )),
+        ),
         (
             "/wunsch/{id}/{token}/annehmen",
             get(wish_page::show_offer).post(wish_page::accept),
@@ -151,6 +162,11 @@ pub fn public(app: AppState) -> Router {
         (
             "/wunsch/{id}/{token}/ablehnen",
             get(wish_page::show_offer).post(wish_page::decline),
+        ),
+        ("/wunsch/{id}/{token}/weiter", post(wish_page::confirm)),
+        (
+            "/wunsch/{id}/{token}/zurueckgeben",
+            get(wish_page::ask_to_give_back).post(wish_page::give_back),
         ),
         (
             "/wunsch/{id}/{token}/zuruecknehmen",

@@ -193,7 +193,7 @@ pub struct AgentArgs {
     /// Determines who wants what, and what they do.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
-    /// Wishes whose first seat is booked without asking, in percent [default: 40, assumed].
+    /// Wishes whose first seat is booked without asking, in percent [default: 67, derived].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=100))]
     pub auto_accept: Option<u8>,
     /// Median time until people answer an offer, in minutes [default: 180, assumed].

@@ -64,6 +64,10 @@ pub enum Call {
     WishLook,
     /// `DELETE /wishes/{id}`.
     Withdraw,
+    /// `POST /wishes/{id}/confirm`.
+    StillWish,
+    /// `POST /wishes/{id}/return`.
+    Return,
     /// `POST /offers/{id}/accept`.
     Accept,
     /// `POST /offers/{id}/decline`.

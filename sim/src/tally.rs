@@ -100,6 +100,11 @@ tally! {
     wishes_used_up,
     wishes_overtaken,
     wishes_forgotten,
+    /// After an offer that was not answered.
+    wishes_confirmed,
+    /// Given back for another one.
+    seats_returned,
+    offers_reminded,
     rests,
     rests_ended,
     calms,

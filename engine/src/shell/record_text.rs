@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt;
 
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -28,6 +29,7 @@ pub struct Unreadable(String);
 #[derive(Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Line<'a> {
+    #[serde(borrow)]
     fact: Cow<'a, str>,
     at: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -140,9 +142,22 @@ impl Serialize for Text {
 }
 
 impl<'de> Deserialize<'de> for Text {
-    /// What is longer is no text of ours; as an empty one it is refused like any other.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Text, D::Error> {
-        let text = Cow::<str>::deserialize(deserializer)?;
+        deserializer.deserialize_str(ReadText)
+    }
+}
+
+struct ReadText;
+
+impl serde::de::Visitor<'_> for ReadText {
+    type Value = Text;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text")
+    }
+
+    /// What is longer is no text of ours; as an empty one it is refused like any other.
+    fn visit_str<E>(self, text: &str) -> Result<Text, E> {
         let fits = text.len() <= TEXT_BYTES_MAX;
         Ok(if fits {
             Text::of(text.as_bytes())

@@ -27,6 +27,7 @@ struct Wishes {
 struct Wish {
     is_laid: bool,
     is_forgotten: bool,
+    is_booked: bool,
     /// By their numbers.
     offers: HashMap<u8, Offered>,
 }
@@ -68,9 +69,17 @@ impl Wishes {
             WishFact::Declined { number } | WishFact::Lapsed { number } => self.end(id, *number),
             WishFact::Booked { seat, .. } => {
                 let has_seat = |(_, offer): &(&u8, &Offered)| offer.seat == *seat;
+                wish.is_booked = true;
                 // What was booked without asking was never offered.
                 let number = wish.offers.iter().find(has_seat).map(|(number, _)| *number);
                 number.and_then(|number| self.end(id, number))
+            }
+            WishFact::Reminded { number } if !wish.offers.contains_key(number) => {
+                Some(format!("offer {number} was never made"))
+            }
+            WishFact::Returned { number } => {
+                let was_booked = std::mem::take(&mut wish.is_booked);
+                (!was_booked).then(|| format!("seat {number} was given back and not booked"))
             }
             WishFact::Ended { .. } | WishFact::Forgotten => {
                 wish.is_forgotten |= *fact == WishFact::Forgotten;
@@ -79,7 +88,10 @@ impl Wishes {
                 }
                 None
             }
-            WishFact::Changed { .. } | WishFact::Told { .. } => None,
+            WishFact::Changed { .. }
+            | WishFact::Confirmed
+            | WishFact::Reminded { .. }
+            | WishFact::Told { .. } => None,
         };
         self.errors.extend(error.map(|it| format!("{id:?}: {it}")));
     }

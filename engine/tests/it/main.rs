@@ -25,4 +25,5 @@ mod support;
 mod threads;
 mod wish_index;
 mod wishes;
+mod wishes_go_on;
 mod wishes_kept;

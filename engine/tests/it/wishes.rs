@@ -26,7 +26,7 @@ use crate::ledger::OPTIONS;
 use crate::support::{Hall, TUESDAY, WEDNESDAY, clock, office, secret, town};
 
 const MINUTE: Millis = Millis::from_minutes(1);
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 /// Three weeks before [`TUESDAY`]: an offer has a day to be answered.
 const MORNING: UnixMillis = UnixMillis(1_794_297_600_000);
 
@@ -37,11 +37,11 @@ fn small() -> Catalogue {
     town(vec![office])
 }
 
-struct Hallway {
+pub(crate) struct Hallway {
     data: TempDir,
-    hall: Hall,
+    pub(crate) hall: Hall,
     ledger: Arc<SqliteLedger>,
-    now: UnixMillis,
+    pub(crate) now: UnixMillis,
     random: u64,
     rest: Millis,
 }
@@ -74,7 +74,7 @@ impl Hallway {
         }
     }
 
-    fn restart(self) -> Hallway {
+    pub(crate) fn restart(self) -> Hallway {
         let Hallway {
             data,
             hall,
@@ -90,12 +90,12 @@ impl Hallway {
         Hallway::recover(data, now, rest)
     }
 
-    fn engine(&self) -> &Engine {
+    pub(crate) fn engine(&self) -> &Engine {
         &self.hall.engine
     }
 
     /// Lets the wishes be looked through, and waits until nothing is on its way any more.
-    fn tick(&mut self) {
+    pub(crate) fn tick(&mut self) {
         let mut random = self.random;
         self.engine().tick_wishes(self.now, || {
             random += 1;
@@ -116,7 +116,7 @@ impl Hallway {
         assert!(!is_deciding(), "something stays undecided");
     }
 
-    fn ticks(&mut self) {
+    pub(crate) fn ticks(&mut self) {
         self.tick();
         self.tick();
     }
@@ -128,7 +128,7 @@ impl Hallway {
         token
     }
 
-    fn cancel(&self, booking: HoldToken) {
+    pub(crate) fn cancel(&self, booking: HoldToken) {
         let manage = booking.secret.manage();
         let answer = self.hall.cancel(self.now, booking.id, manage);
         answer.recv_timeout(PATIENCE).unwrap().unwrap();
@@ -153,14 +153,14 @@ impl Hallway {
         outcome.map(|durable| durable.into_parts().0)
     }
 
-    fn lay(&mut self, wish: Wish, who: u64) -> WishId {
+    pub(crate) fn lay(&mut self, wish: Wish, who: u64) -> WishId {
         let id = self.try_lay(wish, who).unwrap();
         // Nobody is laid in the same millisecond as somebody else here.
         self.now = self.now + Millis(1);
         id
     }
 
-    fn standing(&self, id: WishId) -> Standing {
+    pub(crate) fn standing(&self, id: WishId) -> Standing {
         let standing = |known: &morgenruh_engine::rules::wish::agent::Known| known.standing;
         self.engine()
             .look_at_wishes(|agent| agent.known(id).map(standing))
@@ -168,7 +168,7 @@ impl Hallway {
     }
 
     #[track_caller]
-    fn offer(&self, id: WishId) -> Offer {
+    pub(crate) fn offer(&self, id: WishId) -> Offer {
         match self.standing(id) {
             Standing::Offered(offer) => offer,
             other => panic!("nothing is offered to {id:?}: {other:?}"),
@@ -211,7 +211,7 @@ impl Hallway {
 }
 
 /// Ten minutes at the office on two days, at any hour.
-fn wish() -> Wish {
+pub(crate) fn wish() -> Wish {
     Wish {
         services: Services::collect([(1, 1)]).unwrap(),
         offices: vec![1],
@@ -237,7 +237,7 @@ fn contact(who: u64) -> Contact {
 }
 
 /// A town in which every seat of the two days is booked.
-fn full() -> (Hallway, Vec<HoldToken>) {
+pub(crate) fn full() -> (Hallway, Vec<HoldToken>) {
     let hallway = Hallway::open();
     let mut booked = hallway.fill(TUESDAY);
     booked.extend(hallway.fill(WEDNESDAY));
@@ -260,7 +260,7 @@ fn a_cancelled_seat_goes_to_the_first_wish_that_fits() {
     hallway.tick();
     let offer = hallway.offer(first);
     assert_eq!(offer.start, clock(TUESDAY, 8, 20).0);
-    assert_eq!(offer.deadline, hallway.now.0 + 24 * 60 * 60_000);
+    assert_eq!(offer.deadline, hallway.now.0 + 2 * 24 * 60 * 60_000);
     for waiting in [other, second] {
         assert_eq!(hallway.standing(waiting), Standing::Waiting);
     }
@@ -309,7 +309,7 @@ fn what_is_declined_or_not_answered_goes_to_the_next() {
     assert_eq!(hallway.accept(next.seat, 2), Err(OfferError::Gone));
     hallway.ticks();
     assert_eq!(hallway.offer(ids[2]).start, offer.start);
-    assert_eq!(hallway.standing(ids[1]), Standing::Waiting);
+    assert_eq!(hallway.standing(ids[1]), Standing::Asleep);
     hallway.hall.audit(&[TUESDAY, WEDNESDAY]);
 }
 

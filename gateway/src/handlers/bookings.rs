@@ -74,7 +74,6 @@ impl IntoResponse for Acknowledged {
 )]
 pub(crate) async fn confirm(
     State(app): State<AppState>,
-    headers: HeaderMap,
     body: Json<BookingRequest>,
 ) -> Result<Acknowledged, ApiError> {
     let now = clock::now();
@@ -95,7 +94,10 @@ pub(crate) async fn confirm(
         &body.value.answers,
     )?;
     let request = Digest::of(&[&body.bytes]);
-    let key = match app.idempotency.begin(now, &headers, "bookings", request)? {
+    let key = match app
+        .idempotency
+        .begin(now, &body.headers, "bookings", request)?
+    {
         Turn::Work(key) => key,
         Turn::Again(_) => unreachable!("answers with a manage token are not kept"),
     };
@@ -222,10 +224,9 @@ pub(crate) async fn cancel(
 pub(crate) async fn relocate(
     State(app): State<AppState>,
     Segment(id): Segment,
-    headers: HeaderMap,
     body: Json<MoveRequest>,
 ) -> Result<Acknowledged, ApiError> {
-    let (id, manage) = address(&id, &headers)?;
+    let (id, manage) = address(&id, &body.headers)?;
     let token: HoldToken = body.value.hold.parse().map_err(|_| {
         ApiError::new(Kind::HoldUnknown, "The token does not belong to a hold.").at("hold")
     })?;

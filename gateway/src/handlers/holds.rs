@@ -50,11 +50,10 @@ const EARLIEST_TRIES_MAX: usize = 64;
 )]
 pub(crate) async fn create(
     State(app): State<AppState>,
-    headers: HeaderMap,
     body: Json<HoldRequest>,
 ) -> Result<Response, ApiError> {
     let now = clock::now();
-    let caller = app.service_keys.caller(&headers)?;
+    let caller = app.service_keys.caller(&body.headers)?;
     let request = Digest::of(&[&body.bytes]);
     // Callers of different channels do not share keys.
     let route = match caller.channel {
@@ -63,7 +62,7 @@ pub(crate) async fn create(
         Channel::WalkIn => "holds of the desk",
         Channel::Agent => "offers",
     };
-    let key = match app.idempotency.begin(now, &headers, route, request)? {
+    let key = match app.idempotency.begin(now, &body.headers, route, request)? {
         Turn::Work(key) => key,
         Turn::Again(answer) => return Ok(created(answer)),
     };
@@ -98,9 +97,11 @@ fn hold(
     request: &HoldRequest,
 ) -> Result<Hold, ApiError> {
     let asked = needs::services(app.catalogue(), &request.services)?;
+    let (secret, random) = secret_and_random()?;
     let holder = Holder {
         caller,
-        secret: secret()?,
+        secret,
+        random,
         pass: passes::in_hand(app, request.pass.as_deref())?,
     };
     if request.earliest {
@@ -140,6 +141,8 @@ struct Holder {
     caller: Caller,
     /// Will prove the right to the hold.
     secret: Secret,
+    /// Entropy for the id of the one hold that comes of all tries.
+    random: u64,
     pass: Option<PassInHand>,
 }
 
@@ -151,10 +154,10 @@ fn hold_at(
     need: Need,
     start: UnixMillis,
 ) -> Result<Hold, HoldError> {
-    let random = getrandom::u64().map_err(|_| HoldError::Overloaded)?;
     let Holder {
         caller,
         secret,
+        random,
         pass,
     } = holder;
     let channel = caller.channel;
@@ -196,12 +199,26 @@ fn to_wire(app: &App, view: &HoldView) -> Hold {
 }
 
 pub(crate) fn secret() -> Result<Secret, ApiError> {
-    let mut secret = [0; 16];
-    getrandom::fill(&mut secret).map_err(|error| {
+    random_bytes().map(Secret)
+}
+
+/// A secret, and entropy for an id. The system is asked once for both: that is most of what they
+/// cost.
+fn secret_and_random() -> Result<(Secret, u64), ApiError> {
+    let bytes: [u8; 24] = random_bytes()?;
+    let (mut secret, mut random) = ([0; 16], [0; 8]);
+    secret.copy_from_slice(&bytes[..16]);
+    random.copy_from_slice(&bytes[16..]);
+    Ok((Secret(secret), u64::from_ne_bytes(random)))
+}
+
+fn random_bytes<const LENGTH: usize>() -> Result<[u8; LENGTH], ApiError> {
+    let mut bytes = [0; LENGTH];
+    getrandom::fill(&mut bytes).map_err(|error| {
         tracing::error!(%error, "the system gives no random numbers");
         ApiError::new(Kind::Internal, "Try again later.")
     })?;
-    Ok(Secret(secret))
+    Ok(bytes)
 }
 
 /// Takes the earliest seat that suits, over all these offices.

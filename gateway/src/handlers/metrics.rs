@@ -130,11 +130,17 @@ fn wishes(registry: &mut Registry, app: &App) {
         ("declined", outcomes.declined),
         ("lapsed", outcomes.lapsed),
         ("direct", outcomes.direct),
+        ("returned", outcomes.returned),
     ] {
         ended.get_or_create(&[("outcome", outcome)]).inc_by(count);
     }
     for (name, help, value) in [
         ("wishes_open", "Wishes that are not over", tally.open),
+        (
+            "wishes_asleep",
+            "Those that get nothing until somebody says that they still stand",
+            tally.asleep,
+        ),
         (
             "offers_open",
             "Seats that are held for a wish until it is answered",
@@ -148,7 +154,8 @@ fn wishes(registry: &mut Registry, app: &App) {
     ] {
         gauge(registry, name, help, value as u64);
     }
-    let help = "Offers that have ended, and seats that were booked for a wish without asking";
+    let help = "Offers that have ended, and seats that were booked for a wish without asking or then \
+                given back";
     registry.register("offers", help, ended);
     let oldest = tally
         .untold_since

@@ -8,6 +8,7 @@ pub(crate) mod forward_auth;
 pub(crate) mod health;
 pub(crate) mod holds;
 pub(crate) mod metrics;
+mod pages;
 pub(crate) mod releases;
 pub(crate) mod rooms;
 pub(crate) mod start_page;

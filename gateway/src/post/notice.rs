@@ -42,6 +42,8 @@ pub(crate) enum NoticeKind {
         /// Paths of ours to pages that ask before they do anything: mail programs look at links.
         accept: String,
         decline: String,
+        /// It was told before, and nobody has answered yet.
+        again: bool,
     },
     /// An offer or a seat that was not asked about is a booking.
     Booked {
@@ -54,8 +56,10 @@ pub(crate) enum NoticeKind {
         manage: String,
         /// It has come in the place of a later one.
         brought_forward: bool,
+        /// Where it can be given back for another one: a path of ours to a page that asks first.
+        give_back: Option<String>,
     },
-    /// An offer was not answered in time; the wish goes on.
+    /// An offer was not answered in time; the wish sleeps until somebody says that it still stands.
     Lapsed { visit: Visit },
     /// The wish is over without a booking.
     Ended { how: WishEnding },
@@ -78,7 +82,8 @@ impl NoticeKind {
     pub(crate) fn name(&self) -> &'static str {
         match self {
             NoticeKind::Laid { .. } => "wish.laid",
-            NoticeKind::Offered { .. } => "wish.offered",
+            NoticeKind::Offered { again: false, .. } => "wish.offered",
+            NoticeKind::Offered { again: true, .. } => "wish.reminded",
             NoticeKind::Booked { .. } => "wish.booked",
             NoticeKind::Lapsed { .. } => "wish.lapsed",
             NoticeKind::Ended { .. } => "wish.ended",

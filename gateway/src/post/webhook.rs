@@ -183,7 +183,7 @@ struct Appointment<'n> {
     services: &'n str,
 }
 
-/// What people do at it is `rel`: `wish`, `accept`, `decline`, `booking`.
+/// What people do at it is `rel`: `wish`, `accept`, `decline`, `booking`, `return`.
 #[derive(Serialize)]
 struct Link {
     rel: &'static str,
@@ -218,6 +218,7 @@ impl<'n> Body<'n> {
                 visit,
                 accept,
                 decline,
+                again: _,
             } => {
                 data.deadline = Some(time(*deadline));
                 data.visit = Some(appointment(visit));
@@ -230,6 +231,7 @@ impl<'n> Body<'n> {
                 visit,
                 manage,
                 brought_forward,
+                give_back,
                 ..
             } => {
                 data.booking = Some(booking);
@@ -237,6 +239,8 @@ impl<'n> Body<'n> {
                 data.visit = Some(appointment(visit));
                 data.brought_forward = Some(*brought_forward);
                 data.links.push(link("booking", manage));
+                let give_back = give_back.as_ref().map(|path| link("return", path));
+                data.links.extend(give_back);
             }
             NoticeKind::Lapsed { visit } => data.visit = Some(appointment(visit)),
             NoticeKind::Ended { how } => data.how = Some(WishEnding::name(*how)),

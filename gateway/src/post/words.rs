@@ -70,19 +70,32 @@ impl Pen<'_> {
                 visit,
                 accept,
                 decline,
-            } => self.offered(words, *deadline, visit, [accept, decline]),
+                again,
+            } => {
+                self.offered(words, *deadline, visit, [accept, decline]);
+                if *again {
+                    self.reminded(words, *deadline);
+                }
+            }
             NoticeKind::Booked {
                 code,
                 visit,
                 manage,
                 brought_forward,
+                give_back,
                 ..
-            } => self.booked(words, code, visit, manage, *brought_forward),
-            NoticeKind::Lapsed { visit } => self.lapsed(words, visit),
+            } => {
+                self.booked(words, code, visit, manage, *brought_forward);
+                if let Some(path) = give_back {
+                    self.returnable(words, path);
+                }
+            }
+            NoticeKind::Lapsed { visit } => self.lapsed(words, visit, &notice.manage),
             NoticeKind::Ended { how } => self.ended(words, *how),
             NoticeKind::Trial => self.trial(words),
         }
-        if notice.kind.wish_goes_on() {
+        let has_link = matches!(notice.kind, NoticeKind::Lapsed { .. });
+        if notice.kind.wish_goes_on() && !has_link {
             let name = self.say(
                 "Wunsch ansehen oder ändern",
                 "Wunsch ansehen oder ändern",
@@ -145,10 +158,48 @@ impl Pen<'_> {
             words.links.push((name, self.links.whole(path)));
         }
         words.remark = Some(self.say(
-            "Ohne Ihre Antwort bieten wir den Termin danach jemand anderem an.",
-            "Sie antworten nicht? Dann bekommt jemand anderes den Termin.",
-            "Without your answer it is offered to somebody else after that.",
+            "Ohne Ihre Antwort bieten wir den Termin danach jemand anderem an, und Ihr Wunsch macht \
+             Pause.",
+            "Sie antworten nicht? Dann bekommt jemand anderes den Termin. Und Ihr Wunsch macht Pause.",
+            "Without your answer it is offered to somebody else after that, and your wish is paused.",
         ));
+    }
+
+    /// What is different in a letter that tells of the same offer once more.
+    fn reminded(&self, words: &mut Words, deadline: UnixMillis) {
+        let deadline = self.language.moment(self.zone, deadline);
+        words.title = self.say(
+            "Der Termin ist noch für Sie frei",
+            "Der Termin ist noch frei für Sie",
+            "The appointment is still free for you",
+        );
+        let answer = self
+            .language
+            .choose("bitte antworten Sie bis", "please answer by");
+        words.subject = format!("{}: {answer} {deadline}", words.title);
+        let open = self.say(
+            "Sie haben auf unser Angebot noch nicht geantwortet.",
+            "Sie haben noch nicht geantwortet.",
+            "You have not answered our offer yet.",
+        );
+        words.paragraphs.insert(0, open.to_owned());
+    }
+
+    /// What whoever was not asked can do.
+    fn returnable(&self, words: &mut Words, path: &str) {
+        let why = self.say(
+            "Passt er nicht? Geben Sie ihn zurück und warten Sie weiter: Ihr Platz in der Reihe bleibt.",
+            "Der Termin passt nicht? Dann geben Sie ihn zurück und warten weiter. Sie behalten Ihren \
+             Platz.",
+            "Does it not suit you? Give it back and wait on: your place in the line stays.",
+        );
+        words.paragraphs.push(why.to_owned());
+        let name = self.say(
+            "Termin zurückgeben und weiter warten",
+            "Termin zurückgeben und weiter warten",
+            "Give it back and wait on",
+        );
+        words.links.push((name, self.links.whole(path)));
     }
 
     fn booked(
@@ -210,25 +261,38 @@ impl Pen<'_> {
         ));
     }
 
-    fn lapsed(&self, words: &mut Words, visit: &Visit) {
+    fn lapsed(&self, words: &mut Words, visit: &Visit, wish: &str) {
         words.title = self.say(
             "Ein Angebot ist abgelaufen",
             "Die Zeit für Ihre Antwort ist vorbei",
             "An offer has lapsed",
         );
-        words.subject = words.title.to_owned();
+        let question = self.say(
+            "Warten Sie weiter?",
+            "Warten Sie weiter?",
+            "are you still waiting?",
+        );
+        words.subject = format!("{}: {question}", words.title);
         words.paragraphs.push(
             self.say(
                 "Wir haben bis zum Ende der Frist keine Antwort bekommen und bieten den Termin \
-                 jetzt jemand anderem an. Ihr Wunsch bleibt bestehen.",
+                 jetzt jemand anderem an. Ihr Wunsch macht Pause: Sie bekommen erst wieder \
+                 Angebote, wenn Sie uns sagen, dass Sie weiter warten.",
                 "Sie haben nicht geantwortet. Den Termin bekommt jetzt jemand anderes. Ihr Wunsch \
-                 bleibt bestehen.",
+                 macht Pause. Möchten Sie weiter Angebote bekommen? Dann sagen Sie es uns.",
                 "There was no answer in time, so the appointment is now offered to somebody else. \
-                 Your wish stands.",
+                 Your wish is paused: you will be offered nothing more until you tell us that you \
+                 are still waiting.",
             )
             .to_owned(),
         );
         words.facts = self.visit(visit);
+        let name = self.say(
+            "Ja, ich warte weiter",
+            "Ja, ich warte weiter",
+            "Yes, I am still waiting",
+        );
+        words.links.push((name, self.links.whole(wish)));
     }
 
     fn ended(&self, words: &mut Words, how: WishEnding) {
@@ -338,11 +402,7 @@ impl Pen<'_> {
     }
 
     fn say(&self, de: &'static str, leicht: &'static str, en: &'static str) -> &'static str {
-        match self.language {
-            Language::De => de,
-            Language::DeLeicht => leicht,
-            Language::En => en,
-        }
+        self.language.say(de, leicht, en)
     }
 }
 

@@ -10,6 +10,8 @@ use super::kinds::number;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Agent {
+    pub answer_minutes_distant: u32,
+    pub distant_days: u32,
     pub answer_minutes_far: u32,
     pub answer_minutes_near: u32,
     pub near_hours: u32,
@@ -26,6 +28,8 @@ pub struct Agent {
 impl Agent {
     pub(super) fn read(layers: &Layers<'_, '_>) -> Agent {
         let agent = Agent {
+            answer_minutes_distant: number(layers, "answer_minutes_distant", 5, 10_080),
+            distant_days: number(layers, "distant_days", 1, 60),
             answer_minutes_far: number(layers, "answer_minutes_far", 5, 10_080),
             answer_minutes_near: number(layers, "answer_minutes_near", 5, 2_880),
             near_hours: number(layers, "near_hours", 1, 720),
@@ -46,6 +50,11 @@ impl Agent {
 
     pub(super) fn keys(&self) -> Keys {
         vec![
+            (
+                "answer_minutes_distant",
+                self.answer_minutes_distant.to_string(),
+            ),
+            ("distant_days", self.distant_days.to_string()),
             ("answer_minutes_far", self.answer_minutes_far.to_string()),
             ("answer_minutes_near", self.answer_minutes_near.to_string()),
             ("near_hours", self.near_hours.to_string()),
@@ -66,6 +75,8 @@ impl Agent {
     /// How long offers wait for their answers.
     pub(crate) fn answers(&self) -> AnswerTerms {
         AnswerTerms {
+            distant: Millis::from_minutes(self.answer_minutes_distant),
+            distant_from: Millis::from_minutes(self.distant_days * 24 * 60),
             far: Millis::from_minutes(self.answer_minutes_far),
             near: Millis::from_minutes(self.answer_minutes_near),
             near_within: Millis::from_minutes(self.near_hours * 60),

@@ -5,9 +5,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 
-use crate::support::Home;
+use crate::post::Post;
+use crate::support::{Home, Service};
 use crate::town::Town;
 use crate::visitor::Visitor;
+use crate::wishes::token;
+use crate::wishes_go_on::{cancelled, given_unasked, gone_to_sleep};
 
 /// Where the packages of the script are installed, and the script with them.
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/browser");
@@ -28,6 +31,50 @@ fn a_browser_computes_for_its_ticket() {
     );
 }
 
+/// Pages that lead on: the form with three ways to get a seat, a wish that sleeps, one that was
+/// booked unasked, and one whose booking was cancelled.
+#[test]
+fn everybody_can_read_and_use_the_pages_of_wishes() {
+    let town = Town::small();
+    let at = town.hours_from_now(5);
+    let terms = "policy = \"lottery\"\nopens_minutes = 120";
+    let (_post, home) = Post::of(town.with_room(&at, "08:00-18:00", terms));
+    let service = home.start_demo(3_600);
+    let room = Visitor::of(&service);
+    look(&service, &[room.path("")]);
+
+    let (service, asleep) = gone_to_sleep();
+    let page = |wish: &morgenruh_wire::Wish| format!("/wunsch/{}/{}", wish.id, token(wish));
+    let booked = given_unasked(&service, 22, "hans");
+    let given_up = given_unasked(&service, 24, "anna");
+    cancelled(&service, &given_up);
+    let pages = [
+        page(&asleep),
+        page(&booked),
+        format!("{}/zurueckgeben", page(&booked)),
+        page(&given_up),
+    ];
+    look(&service, &pages);
+}
+
+/// Has the browser look at these pages.
+#[track_caller]
+fn look(service: &Service, paths: &[String]) {
+    let mut command = Command::new("node");
+    command.current_dir(&*INSTALLED).arg("wishes.mjs");
+    command
+        .arg(format!("http://{}", service.public))
+        .args(paths);
+    told(command.env("CHROMIUM", browser()));
+}
+
+#[track_caller]
+fn told(command: &mut Command) {
+    let output = command.output().expect("node is there: make packages");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+}
+
 /// A script with the room of a service that draws in so many seconds.
 #[track_caller]
 fn run(script: &str, terms: &str, seconds: u32) {
@@ -39,9 +86,7 @@ fn run(script: &str, terms: &str, seconds: u32) {
     command.current_dir(&*INSTALLED).arg(script);
     command.arg(format!("http://{}", service.public));
     command.arg(&visitor.room).env("CHROMIUM", browser());
-    let output = command.output().expect("node is there: make packages");
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}");
+    told(&mut command);
 }
 
 /// The packages of the lock file, which npm checks by their digests.
@@ -52,6 +97,7 @@ static INSTALLED: LazyLock<PathBuf> = LazyLock::new(|| {
         "package.json",
         "package-lock.json",
         "waiting.mjs",
+        "wishes.mjs",
         "work.mjs",
     ] {
         std::fs::copy(Path::new(FOLDER).join(name), folder.join(name)).unwrap();

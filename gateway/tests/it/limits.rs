@@ -12,6 +12,8 @@ holds_per_minute = 1
 holds_burst = 5
 bookings_per_minute = 1
 bookings_burst = 3
+wishes_per_minute = 1
+wishes_burst = 4
 keys_max = 1000
 exempt = \"192.0.2.0/24\"
 ";
@@ -106,6 +108,36 @@ fn after_the_burst_there_is_a_pause() {
     let refused = |limit| metrics.find("morgenruh_requests_refused_total", &[("limit", limit)]);
     let counts = ["holds", "bookings", "joins", "holds-wide"].map(refused);
     assert_eq!(counts, [Some(3.0), Some(1.0), Some(0.0), Some(0.0)]);
+}
+
+/// Laying, looking, changing, withdrawing and the page of a letter share one limit, which is not
+/// that of bookings.
+#[test]
+fn wishes_have_a_limit_of_their_own() {
+    let service = service("");
+    let wish = "/api/v1/wishes/nowhere";
+    let page = Request::get("/wunsch/nowhere/nothing");
+    let each = [
+        Request::post("/api/v1/wishes").text("{"),
+        Request::get(wish).bearer("x"),
+        Request::delete(wish).bearer("x"),
+        page.clone(),
+    ];
+    for (request, status) in each.iter().zip([400, 404, 404, 404]) {
+        let answer = service.send(request);
+        let policy = answer.expect(status).header("ratelimit-policy");
+        assert_eq!(policy, Some("\"wishes\";q=4;w=240"));
+    }
+    expect_refused(&service.send(&Request::get(wish).bearer("x")), "wishes");
+    expect_refused(&service.send(&page), "wishes");
+    let booking = r#"{"hold":"x","person":{"name":"E","email":"e@example.org"}}"#;
+    let booking = Request::post("/api/v1/bookings").text(booking);
+    service.send(&booking).expect(404);
+
+    let metrics = Metrics::of(&service);
+    let refused = |limit| metrics.find("morgenruh_requests_refused_total", &[("limit", limit)]);
+    let counts = ["wishes", "bookings", "wishes-wide"].map(refused);
+    assert_eq!(counts, [Some(2.0), Some(0.0), Some(0.0)]);
 }
 
 /// It is refused before anybody looks at what it says.

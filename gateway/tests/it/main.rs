@@ -38,3 +38,4 @@ mod waiting_page;
 mod wish_letters;
 mod wish_tickets;
 mod wishes;
+mod wishes_go_on;

@@ -205,7 +205,7 @@ fn the_openapi_document_is_true() {
             );
         }
     }
-    assert_eq!(operations.len(), 29);
+    assert_eq!(operations.len(), 31);
 }
 
 /// All values of a key, anywhere in a document.

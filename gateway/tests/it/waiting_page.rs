@@ -12,7 +12,7 @@ use crate::visitor::{Visitor, direct, heading_of};
 /// The script of a page, in bytes.
 const SCRIPT_BYTES_MAX: usize = 3 * 1024;
 /// Everything that a page needs arrives before the other side has acknowledged anything.
-const PAGE_BYTES_MAX: usize = 14 * 1024;
+pub(crate) const PAGE_BYTES_MAX: usize = 14 * 1024;
 const LANGUAGES: [&str; 3] = ["de", "de-leicht", "en"];
 
 /// A room from which tickets can be taken, and that draws in so many seconds.

@@ -9,6 +9,7 @@ use crate::post::{Post, get, send_form};
 use crate::support::{Service, eventually};
 use crate::town::Town;
 use crate::visitor::{Visitor, heading_of};
+use crate::waiting_page::PAGE_BYTES_MAX;
 use crate::wishes::{becomes, lay, look, with};
 
 /// A room with one seat, two tickets, and a booking on the one that was called.
@@ -74,8 +75,13 @@ fn a_ticket_becomes_a_wish_on_the_page_of_its_room() {
     assert!(!other.other().page("en").text().contains("/wunsch"));
     for lang in ["de", "de-leicht", "en"] {
         let form = other.send(Request::get(&other.path(&format!("/wunsch?lang={lang}"))));
-        assert!(form.expect(200).text().len() < 13 * 1024);
-        assert!(!form.text().contains("<script") && form.text().contains("<select"));
+        let form = form.expect(200).text();
+        assert!(form.len() <= PAGE_BYTES_MAX, "{} bytes", form.len());
+        assert!(!form.contains("<script") && form.contains("<select"));
+        // One of three ways is proposed.
+        assert_eq!(form.matches("type=\"radio\"").count(), 3);
+        assert_eq!(form.matches(" checked").count(), 1);
+        assert!(form.contains("value=\"at-once\" checked"), "{form}");
     }
     let mut send = |body: &[u8], site: &str| {
         let form = Request::post(&path).header("sec-fetch-site", site);
@@ -112,6 +118,62 @@ fn a_ticket_becomes_a_wish_on_the_page_of_its_room() {
     send_form(&service, &page, "/annehmen").expect(303);
     post.letter("Your appointment is booked");
     service.stop().verify();
+}
+
+#[test]
+fn the_form_says_how_a_seat_becomes_theirs() {
+    let town = Town::small();
+    let at = town.hours_from_now(5);
+    let terms = "policy = \"lottery\"\nopens_minutes = 120";
+    let (_post, home) = Post::of(town.with_room(&at, "08:00-18:00", terms));
+    let service = home.start_demo(3_600);
+    let first = Visitor::of(&service);
+    let page = first.other().send(Request::get(&first.path("?lang=en")));
+    page.expect(200);
+    for (choice, auto_accept, notice_minutes) in [
+        ("at-once", true, 0),
+        // Near seats are for those who say that they answer quickly.
+        ("ask", false, 48 * 60),
+        ("ask-soon", false, 0),
+    ] {
+        let mut visitor = first.other();
+        visitor.form("ticket");
+        let path = visitor.path("/wunsch?lang=en");
+        let form = visitor.send(Request::get(&path));
+        let text = form.text().replace('\u{a0}', " ");
+        for time in [
+            "at least 2 days away",
+            "at least 1 day",
+            "2 hours",
+            "30 minutes",
+        ] {
+            assert!(text.contains(time), "{time}: {text}");
+        }
+        let mut send = |body: String| {
+            let form = Request::post(&path).header("sec-fetch-site", "same-origin");
+            let form = form.header("content-type", "application/x-www-form-urlencoded");
+            visitor.send(form.bytes(body.as_bytes()))
+        };
+        // What was chosen stays so while something else is wrong.
+        let bad = send(format!("service=pass&name=Erika&email=x&booking={choice}"));
+        let kept = format!("value=\"{choice}\" checked");
+        assert!(bad.expect(422).text().contains(&kept), "{}", bad.text());
+        let email = format!("{choice}%40example.org");
+        let laid = send(format!(
+            "service=pass&name=Erika&email={email}&booking={choice}"
+        ));
+        let to = laid.expect(303).header("location").unwrap().to_owned();
+        let address = to.strip_prefix("/wunsch/").unwrap();
+        let (id, token) = address.split_once('/').unwrap();
+        let token = token.split('?').next().unwrap();
+        let wish = Request::get(&format!("/api/v1/wishes/{id}")).bearer(token);
+        let wish: Wish = service.send(&wish).expect(200).json();
+        assert_eq!(
+            (wish.auto_accept, wish.notice_minutes),
+            (auto_accept, notice_minutes),
+            "{choice}"
+        );
+    }
 }
 
 #[test]

@@ -45,7 +45,7 @@ pub(crate) fn token(wish: &Wish) -> &str {
     token.expect("who laid it has the token")
 }
 
-fn address(wish: &Wish) -> String {
+pub(crate) fn address(wish: &Wish) -> String {
     format!("{WISHES}/{}", wish.id)
 }
 
@@ -295,6 +295,9 @@ fn only_who_laid_a_wish_gets_to_it() {
     let accept = format!("/api/v1/offers/{}/accept", offer.id);
     let decline = format!("/api/v1/offers/{}/decline", offer.id);
     let other = lay(&service, &body(&service, 3, "other"));
+    let confirm = format!("{}/confirm", address(&wish));
+    let give_back = Request::post(&format!("{}/return", address(&wish)));
+    let give_back = give_back.json(&json!({ "booking": offer.id }));
     for (request, slug) in [
         (Request::get(&address(&wish)), "wish-unknown"),
         (Request::delete(&address(&wish)), "wish-unknown"),
@@ -302,6 +305,8 @@ fn only_who_laid_a_wish_gets_to_it() {
             Request::new("PATCH", &address(&wish)).text("{}"),
             "wish-unknown",
         ),
+        (Request::post(&confirm), "wish-unknown"),
+        (give_back, "wish-unknown"),
         (Request::post(&accept), "offer-unknown"),
         (Request::post(&decline), "offer-unknown"),
     ] {

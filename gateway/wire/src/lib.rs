@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 pub use releases::{ReleaseDocument, ReleaseMoment};
 pub use wishes::{
     InsteadOf, Notify, Outlook, Wider, Wish, WishBooking, WishChange, WishOffer, WishPlace,
-    WishRequest, WishWindow,
+    WishRequest, WishReturn, WishWindow,
 };
 
 /// A text for people, in every language the catalogue carries.

@@ -27,11 +27,14 @@ pub struct WishRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(example = "2026-12-18")]
     pub latest: Option<String>,
-    /// How long before its start an offer must come at the latest; 0 where nothing is said, up to
-    /// 43200.
+    /// How long before its start an offer must come at the latest, up to 43200; lengthened to one
+    /// of the usual notices. Absent: 0 with `auto_accept`, or when `latest` is nearer; otherwise
+    /// two days as the service is shipped, because whoever is asked about a nearer seat has only
+    /// a short time to answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notice_minutes: Option<u32>,
-    /// The first seat that fits is booked without asking.
+    /// The first seat that fits is booked without asking: nothing is lost because nobody looked in
+    /// time, and seats of the same day can be had. Forms do well to propose it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub auto_accept: bool,
     /// The booking that is to become an earlier one.
@@ -107,6 +110,14 @@ pub struct WishChange {
     pub auto_accept: Option<bool>,
 }
 
+/// `POST /api/v1/wishes/{id}/return`: what is given back for another one.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WishReturn {
+    /// The id of the booking that the wish has become.
+    pub booking: String,
+}
+
 /// A wish and what has become of it. Whoever laid it is not given back.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq, ToSchema)]
 pub struct Wish {
@@ -115,7 +126,8 @@ pub struct Wish {
     /// that laid it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub manage_token: Option<String>,
-    /// `undrawn` (its waiting room is still to be drawn), `waiting`, `pending` (an answer, an offer
+    /// `undrawn` (its waiting room is still to be drawn), `waiting`, `asleep` (an offer was not
+    /// answered: it gets nothing until it is confirmed or changed), `pending` (an answer, an offer
     /// or its end is being written: ask again in a moment), `offered`, `booked` or `ended`.
     pub status: String,
     /// When it got there.
@@ -136,7 +148,7 @@ pub struct Wish {
     pub language: String,
     pub notify: Notify,
     pub place: WishPlace,
-    /// Offers that were declined or not answered, and how many end the wish.
+    /// Offers that were declined, not answered or given back, and how many end the wish.
     pub offers_lost: u8,
     pub offers_max: u8,
     /// With `offered`: what is held for it.
@@ -145,12 +157,16 @@ pub struct Wish {
     /// With `booked`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub booking: Option<WishBooking>,
+    /// With `booked`: whether it can be given back, so that the wish waits on for another one at
+    /// its place.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub returnable: bool,
     /// With `ended`: `withdrawn`, `outdated` (its last day is over), `used_up` (too many offers
     /// were not accepted), `merged` (another wish of the same person became a booking for the same
     /// service) or `overtaken` (the booking to bring forward is over or cancelled).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<String>,
-    /// What it can expect while it waits.
+    /// What it can expect while it waits, or would if it did not sleep.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outlook: Option<Outlook>,
     /// What it could expect if it took more, from a new place.
@@ -181,6 +197,10 @@ pub struct WishOffer {
     pub end: String,
     /// Until when it can be accepted.
     pub deadline: String,
+    /// When we tell of it once more; whoever tells people themselves does well to do it then.
+    /// Absent: we have done so, or it does not wait long enough.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reminder: Option<String>,
 }
 
 /// What has come of a wish.

@@ -47,7 +47,7 @@ impl World {
 
 /// Somebody has a booking.
 pub(super) struct Mine {
-    id: String,
+    pub(super) id: String,
     token: String,
     /// By position in the course.
     pub(super) booking: usize,
@@ -209,6 +209,7 @@ impl Visit<'_> {
             how,
             cancelled: None,
             no_show: self.citizen.no_show,
+            in_vain: false,
         };
         let position = self
             .world
@@ -243,7 +244,7 @@ impl Visit<'_> {
             windows: (!any_time).then(|| vec![window]),
             earliest: Some(clock.date(citizen.days.0.max(self.today()))),
             latest: Some(clock.date(citizen.days.1)),
-            notice_minutes: u32::try_from(citizen.notice / MINUTE).ok(),
+            notice_minutes: self.notice_minutes(),
             auto_accept: citizen.auto_accept,
             instead_of: None,
             person: self.person(),
@@ -263,7 +264,7 @@ impl Visit<'_> {
             offices: citizen.offices,
             hours,
             days: citizen.days,
-            notice: citizen.notice,
+            notice: Second::from(laid.notice_minutes) * MINUTE,
             auto_accept: citizen.auto_accept,
             waited: Vec::new(),
             given: Vec::new(),
@@ -272,15 +273,31 @@ impl Visit<'_> {
         Stay::new(self, number, &laid).on().await
     }
 
+    /// The notice that they ask for. Whoever is asked leaves it to the service, unless they want to
+    /// hear of near seats as well.
+    fn notice_minutes(&self) -> Option<u32> {
+        let Citizen {
+            auto_accept,
+            asked_near,
+            notice,
+            ..
+        } = *self.citizen;
+        let named = auto_accept || asked_near;
+        named.then(|| u32::try_from(notice / MINUTE).unwrap_or(0))
+    }
+
+    /// When a booking is cancelled: as planned, or because it does not suit.
+    pub(super) fn cancels_at(&self, mine: &Mine) -> Option<Second> {
+        let planned = self.citizen.cancels_at(mine.at, mine.start);
+        let at = planned.into_iter().chain(mine.regrets_at).min()?;
+        (at < mine.start - 10 * MINUTE).then_some(at)
+    }
+
     /// Cancels where that is planned, or where a seat was booked without asking and does not suit.
     async fn cancel(&self, mine: &Mine) -> Result<(), Stranded> {
-        let planned = self.citizen.cancels_at(mine.at, mine.start);
-        let Some(at) = planned.into_iter().chain(mine.regrets_at).min() else {
+        let Some(at) = self.cancels_at(mine).filter(|at| *at < self.world.until) else {
             return Ok(());
         };
-        if at >= self.world.until || at >= mine.start - 10 * MINUTE {
-            return Ok(());
-        }
         let intended = self.world.clock.reach(at).await;
         // Before it is sent: whoever gets the seat gets it later than that.
         let now = self.now();

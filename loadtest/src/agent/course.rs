@@ -18,6 +18,8 @@ pub(super) struct Booked {
     pub(super) how: How,
     pub(super) cancelled: Option<Second>,
     pub(super) no_show: bool,
+    /// Booked unasked, and it did not suit or its owner never heard of it.
+    pub(super) in_vain: bool,
 }
 
 /// How somebody came by a seat.
@@ -56,4 +58,6 @@ pub(super) struct Wished {
     pub(super) met: Option<Second>,
     /// It ended without a booking.
     pub(super) ended: bool,
+    /// An offer was lost, and nobody has said since that it still stands.
+    pub(super) asleep: bool,
 }

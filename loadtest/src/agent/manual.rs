@@ -131,6 +131,7 @@ impl Procedure<'_> {
             laid: now,
             met: None,
             ended: false,
+            asleep: false,
         });
     }
 
@@ -176,6 +177,7 @@ impl Procedure<'_> {
             how,
             cancelled: None,
             no_show: citizen.no_show,
+            in_vain: false,
         });
     }
 

@@ -22,6 +22,8 @@ pub struct Measures {
     /// Of wishes that became a booking, from laid to booked.
     pub wish_wait_hours: Option<Spread>,
     pub wishes_waiting: u64,
+    /// Of them, those that sleep because nobody has answered.
+    pub wishes_asleep: u64,
 
     /// Seats that were cancelled before the end of the run and start before it.
     pub freed: u64,
@@ -43,8 +45,11 @@ pub struct Measures {
     pub unasked: u64,
     /// Of them, those that were cancelled again.
     pub unasked_cancelled: u64,
-    /// Of everything that was given to wishes, with and without asking.
+    /// Offers that were lost, of everything that was given to wishes, with and without asking.
     pub lost_share: Option<f64>,
+    /// The same, where what was booked without asking is lost as well if it did not suit or nobody
+    /// heard of it.
+    pub in_vain_share: Option<f64>,
 
     pub no_shows: u64,
     /// Time of seats to which nobody came.
@@ -132,6 +137,7 @@ impl Measures {
             wishes_met: waits.len() as u64,
             wish_wait_hours: spread(waits),
             wishes_waiting: course.wishes.iter().filter(waiting).count() as u64,
+            wishes_asleep: course.wishes.iter().filter(|it| it.asleep).count() as u64,
             freed: freed.len() as u64,
             freed_reached: taken.len() as u64,
             freed_reached_share: share(taken.len() as u64, freed.len() as u64),
@@ -147,6 +153,10 @@ impl Measures {
                 .filter(|it| it.cancelled.is_some())
                 .count() as u64,
             lost_share: share(offers.lost(), offers.ended() + unasked),
+            in_vain_share: share(
+                offers.lost() + how(How::Unasked).filter(|it| it.in_vain).count() as u64,
+                offers.ended() + unasked,
+            ),
             no_shows: stood_up.len() as u64,
             no_show_minutes: stood_up.iter().map(|it| it.seat.minutes as u64).sum(),
         }
@@ -204,6 +214,7 @@ mod tests {
             how: How::Found,
             cancelled: None,
             no_show: false,
+            in_vain: false,
         }
     }
 
@@ -259,6 +270,7 @@ mod tests {
                 laid: 0,
                 met: Some(HOUR),
                 ended: false,
+                asleep: false,
             }],
         };
         let measures = Measures::of(&course, 30 * DAY);

@@ -50,6 +50,11 @@ impl Pages {
         }
     }
 
+    /// By position of the wish.
+    pub(super) fn sleeps(&mut self, wish: usize, asleep: bool) {
+        self.course.wishes[wish].asleep = asleep;
+    }
+
     pub(super) fn stranded(&mut self, why: &str) {
         self.stranded += 1;
         if self.told.len() < TOLD_MAX {
@@ -76,6 +81,7 @@ impl Pages {
             laid,
             met: None,
             ended: false,
+            asleep: false,
         });
         self.watched.push(watched);
         wish

@@ -14,6 +14,10 @@ const WEEKEND: f64 = 0.4;
 /// Whoever cancels later than this before the start does not.
 const TOO_LATE: Second = 10 * MINUTE;
 
+/// Streams of chance of a person: from 1 on for answers, from these on for what else they do.
+const REMINDERS: u64 = 1 << 32;
+const LAPSES: u64 = 1 << 33;
+
 /// Where people can go, with weights.
 const WHERE: [(&[usize], f64); 3] = [(&[0, 1], 0.6), (&[0], 0.25), (&[1], 0.15)];
 
@@ -46,6 +50,8 @@ pub(super) struct Citizen {
     /// How long before its start they must know.
     pub(super) notice: Second,
     pub(super) auto_accept: bool,
+    /// Wants to be asked about near seats too.
+    pub(super) asked_near: bool,
     pub(super) no_show: bool,
     cancels: Option<Cancels>,
     seed: u64,
@@ -90,6 +96,22 @@ impl Citizen {
             && self.hours.contain(weeks.weekday(day), start, end)
     }
 
+    /// When they answer the `nth` offer because they were told of it once more, after that, in time
+    /// of being awake; `None`: that did not help.
+    pub(super) fn reminded(&self, habits: &Habits, nth: u32) -> Option<Second> {
+        let mut dice = Dice::of(self.seed, u64::from(nth) + REMINDERS);
+        dice.chance(habits.reminded)
+            .then(|| delay(habits, &mut dice))
+    }
+
+    /// When they say that they still wish after the `nth` offer was lost, from when they are told;
+    /// `None`: they do not look at that either.
+    pub(super) fn wakes(&self, habits: &Habits, nth: u32) -> Option<Second> {
+        let mut dice = Dice::of(self.seed, u64::from(nth) + LAPSES);
+        let looks = !dice.chance(habits.never_look);
+        looks.then(|| delay(habits, &mut dice))
+    }
+
     /// What they do about the `nth` offer, counted from 0.
     pub(super) fn answer(&self, habits: &Habits, nth: u32) -> Answer {
         let mut dice = Dice::of(self.seed, u64::from(nth) + 1);
@@ -97,9 +119,9 @@ impl Citizen {
         let accepts = !dice.chance(habits.declined);
         let gives_up = dice.chance(habits.gives_up);
         let confused = dice.chance(habits.confused);
-        let minutes = habits.answer_minutes * (habits.answer_spread * normal(&mut dice)).exp();
+        let after = delay(habits, &mut dice);
         Answer {
-            after: looks.then_some((minutes * MINUTE as f64) as Second),
+            after: looks.then_some(after),
             accepts,
             gives_up,
             confused,
@@ -117,6 +139,12 @@ impl Citizen {
         let at = awake(from + ((start - from) as f64 * cancels.when) as Second);
         (at < start - TOO_LATE).then_some(at)
     }
+}
+
+/// How long somebody takes who does something about what they are told, in time of being awake.
+fn delay(habits: &Habits, dice: &mut Dice) -> Second {
+    let minutes = habits.answer_minutes * (habits.answer_spread * normal(dice)).exp();
+    (minutes * MINUTE as f64) as Second
 }
 
 /// A number of the standard normal distribution (Box and Muller).
@@ -197,6 +225,7 @@ fn citizen(habits: &Habits, seed: u64, number: u32, at: Second) -> Citizen {
         no_show: dice.chance(habits.no_show),
         cancels: cancels.then_some(Cancels { late, when }),
         seed: dice.word(),
+        asked_near: dice.chance(habits.asked_near),
     }
 }
 
@@ -232,7 +261,7 @@ mod tests {
         let cancel = people.iter().filter(|it| it.cancels.is_some()).count();
         assert!((0.11..0.15).contains(&share(cancel)), "{}", share(cancel));
         let auto = people.iter().filter(|it| it.auto_accept).count();
-        assert!((0.37..0.43).contains(&share(auto)), "{}", share(auto));
+        assert!((0.64..0.7).contains(&share(auto)), "{}", share(auto));
     }
 
     /// What is assumed of answers must give what Düsseldorf has published, under its rules.

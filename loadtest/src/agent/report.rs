@@ -118,7 +118,7 @@ impl Report {
 /// A figure of a course, as it is shown.
 type Shown = fn(&Measures) -> String;
 
-fn rows() -> [(&'static str, Shown); 21] {
+fn rows() -> [(&'static str, Shown); 23] {
     [
         ("found free and booked", |it| grouped(it.found)),
         ("wishes", |it| grouped(it.wishes)),
@@ -126,6 +126,7 @@ fn rows() -> [(&'static str, Shown); 21] {
         ("  that still wait at the end", |it| {
             grouped(it.wishes_waiting)
         }),
+        ("    of them asleep", |it| grouped(it.wishes_asleep)),
         ("  wait until booked, median (p90)", |it| {
             hours(it.wish_wait_hours)
         }),
@@ -157,6 +158,9 @@ fn rows() -> [(&'static str, Shown); 21] {
         }),
         ("lost, of all that wishes were given", |it| {
             percent(it.lost_share)
+        }),
+        ("  with what was booked unasked in vain", |it| {
+            percent(it.in_vain_share)
         }),
         ("nobody came (minutes)", |it| {
             format!("{} ({})", grouped(it.no_shows), grouped(it.no_show_minutes))

@@ -9,7 +9,7 @@ use super::citizen::{Mine, Stranded, UNFORESEEN, UNREADABLE, Visit, office_numbe
 use super::course::{How, OfferEnd};
 use super::fairness::{Given, Spell};
 use super::plan::Answer;
-use super::time::{MINUTE, Second, awake};
+use super::time::{MINUTE, Second, after_waking, awake};
 use super::town::OFFICES;
 use crate::api::Reply;
 
@@ -34,6 +34,10 @@ pub(super) struct Stay<'v> {
     accepted: Option<Booking>,
     /// Offers that have ended without a booking.
     over: Vec<String>,
+    /// When its owner says that it still stands after an offer was lost.
+    wakes: Option<Second>,
+    /// Since when it waits as the service says, and from when on that was certain.
+    waits: (Second, Second),
 }
 
 /// The offer that is open as far as its owner knows.
@@ -59,7 +63,18 @@ impl<'v> Stay<'v> {
             offers: 0,
             accepted: None,
             over: Vec::new(),
+            wakes: None,
+            waits: (Second::MIN, Second::MIN),
         }
+    }
+
+    /// From when it certainly waited. What the service says began when it was asked for, and took
+    /// effect when the ledger had it: that is certain from the first answer that shows it.
+    fn waits_from(&mut self, since: Second, asked: Second) -> Second {
+        if self.waits.0 != since {
+            self.waits = (since, asked);
+        }
+        self.waits.1
     }
 
     /// Until it is over, or the run is.
@@ -68,7 +83,8 @@ impl<'v> Stay<'v> {
         loop {
             let look = self.next_look();
             let answers = self.current.as_ref().and_then(|current| current.at);
-            let next = answers.map_or(look, |at| at.min(look));
+            let acts = answers.into_iter().chain(self.wakes);
+            let next = acts.fold(look, Second::min);
             if next >= world.until {
                 world.clock.reach(world.until).await;
                 return Ok(None);
@@ -76,6 +92,8 @@ impl<'v> Stay<'v> {
             let intended = world.clock.reach(next).await;
             if answers.is_some_and(|at| at <= next) {
                 self.answer(intended).await?;
+            } else if self.wakes.is_some_and(|at| at <= next) {
+                self.still_wishes(intended).await?;
             }
             // What it says was still so when it was asked, whenever the answer comes.
             let asked = self.visit.now();
@@ -89,19 +107,29 @@ impl<'v> Stay<'v> {
             match seen.status.as_str() {
                 "waiting" => {
                     self.over_by_now();
+                    world.notebook.pages().sleeps(self.number, false);
                     let spell = Spell {
-                        from: since,
+                        from: self.waits_from(since, asked),
                         until: asked,
                         place: self.place(&seen)?,
                     };
                     world.notebook.pages().waits(self.number, spell);
+                }
+                "asleep" => {
+                    self.over_by_now();
+                    world.notebook.pages().sleeps(self.number, true);
                 }
                 "offered" => {
                     if let Some(offer) = &seen.offer {
                         self.offered(since, self.place(&seen)?, offer)?;
                     }
                 }
-                "booked" => return self.booked(since, &seen).await.map(Some),
+                "booked" => {
+                    let mine = self.booked(since, &seen).await?;
+                    if !self.gives_back(&mine, seen.returnable).await? {
+                        return Ok(Some(mine));
+                    }
+                }
                 "ended" => {
                     self.over_by_now();
                     self.ended();
@@ -151,8 +179,19 @@ impl<'v> Stay<'v> {
         self.over_by_now();
         let start = clock.read(&offer.start).ok_or(UNREADABLE)?;
         let habits = &self.visit.world.habits;
-        let answer = self.visit.citizen.answer(habits, self.offers);
+        let citizen = self.visit.citizen;
+        let answer = citizen.answer(habits, self.offers);
+        let reminder = offer.reminder.as_deref().and_then(|at| clock.read(at));
+        let reminded = reminder.zip(citizen.reminded(habits, self.offers));
+        let reminded = reminded.map(|(told, after)| after_waking(told, after));
+        // Whoever would not answer in time may when they are told once more.
+        let at = answer.at(made);
+        let at = match at.filter(|at| *at < deadline) {
+            Some(in_time) => Some(in_time),
+            None => at.into_iter().chain(reminded).min(),
+        };
         self.offers += 1;
+        self.wakes = None;
         let mut pages = self.visit.world.notebook.pages();
         let number = pages.offered(made, start);
         pages.given(self.number, given(made, place, &offer.office, start));
@@ -164,7 +203,7 @@ impl<'v> Stay<'v> {
             id: offer.id.clone(),
             deadline,
             answer,
-            at: answer.at(made),
+            at,
         });
         Ok(())
     }
@@ -174,10 +213,17 @@ impl<'v> Stay<'v> {
         let Some(current) = self.current.take() else {
             return;
         };
-        let end = match current.answer.after {
+        let end = match current.at {
             Some(_) => OfferEnd::Late,
             None => OfferEnd::Unseen,
         };
+        // Whoever comes too late sees it then; others may look at what they are told now.
+        let (citizen, habits) = (self.visit.citizen, &self.visit.world.habits);
+        let wakes = || {
+            let after = citizen.wakes(habits, self.offers)?;
+            Some(after_waking(current.deadline, after))
+        };
+        self.wakes = current.at.or_else(wakes);
         self.over.push(current.id);
         self.visit.world.notebook.pages().ended(current.offer, end);
     }
@@ -245,10 +291,55 @@ impl<'v> Stay<'v> {
     fn too_late(&mut self, current: &Current) {
         self.over.push(current.id.clone());
         let now = self.visit.now();
+        self.wakes = Some(now);
         let mut pages = self.visit.world.notebook.pages();
         pages.ended(current.offer, OfferEnd::Late);
         if now + self.visit.world.margin() < current.deadline {
             pages.broken(|| format!("the offer {} ended before its deadline", current.id));
+        }
+    }
+
+    /// Says that the wish still stands.
+    async fn still_wishes(&mut self, intended: Instant) -> Result<(), Stranded> {
+        let api = &self.visit.world.api;
+        self.wakes = match api.still_wish(intended, &self.id, &self.token).await {
+            Reply::Done(_) => None,
+            Reply::Refused(no) if no.is("/problems/wish-over") => None,
+            Reply::Refused(_) => Some(self.visit.now() + LOOK_EVERY),
+            Reply::Silent | Reply::Unforeseen => return Err(UNFORESEEN),
+        };
+        Ok(())
+    }
+
+    /// Gives back what was booked without asking and does not suit, and waits on. Returns whether
+    /// it does.
+    async fn gives_back(&mut self, mine: &Mine, returnable: bool) -> Result<bool, Stranded> {
+        let world = self.visit.world;
+        let Some(at) = mine.regrets_at.filter(|_| returnable) else {
+            return Ok(false);
+        };
+        let nth = self.offers;
+        let gives_up = self.visit.citizen.answer(&world.habits, nth).gives_up;
+        let cancels_first = self.visit.cancels_at(mine) != Some(at);
+        if gives_up || cancels_first || at >= world.until {
+            return Ok(false);
+        }
+        let intended = world.clock.reach(at).await;
+        // Before it is sent: whoever gets the seat gets it later than that.
+        let now = self.visit.now();
+        let wish = (self.id.as_str(), self.token.as_str());
+        match world.api.give_back(intended, wish, &mine.id).await {
+            Reply::Done(_) => {
+                self.offers += 1;
+                self.over.push(mine.id.clone());
+                let mut pages = world.notebook.pages();
+                pages.course.bookings[mine.booking].cancelled = Some(now);
+                pages.course.wishes[self.number].met = None;
+                Ok(true)
+            }
+            // As many were lost as may be: it is cancelled instead.
+            Reply::Refused(_) => Ok(false),
+            Reply::Silent | Reply::Unforeseen => Err(UNFORESEEN),
         }
     }
 
@@ -350,7 +441,9 @@ impl<'v> Stay<'v> {
                 self.number,
                 given(since, place, &booking.office, mine.start),
             );
-            pages.course.bookings[mine.booking].no_show |= hears_at.is_none();
+            let booking = &mut pages.course.bookings[mine.booking];
+            booking.no_show |= hears_at.is_none();
+            booking.in_vain = hears_at.is_none() || !answer.accepts;
         }
         Ok(mine)
     }

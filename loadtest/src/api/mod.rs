@@ -247,7 +247,7 @@ fn is_done(call: Call, status: u16) -> bool {
         Call::Hold | Call::Confirm | Call::Repeat => status == 201,
         Call::Release | Call::Cancel => matches!(status, 200 | 204),
         Call::Wish => status == 201,
-        Call::WishLook => status == 200,
+        Call::WishLook | Call::StillWish | Call::Return => status == 200,
         Call::Accept => matches!(status, 200 | 201),
         Call::Decline | Call::Withdraw => status == 204,
     }
@@ -275,7 +275,9 @@ fn is_foreseen(call: Call, status: u16, type_: &str, says_when: bool) -> bool {
         (Call::Cancel, 409, "booking-cancelled") => true,
         (Call::ReadBack, 404, _) => true,
         (Call::Accept | Call::Decline, 409, "offer-gone") => true,
-        (Call::Withdraw, 409, "wish-over" | "wish-pending") => true,
+        (Call::Withdraw | Call::StillWish | Call::Return, 409, "wish-over" | "wish-pending") => {
+            true
+        }
         _ => false,
     }
 }

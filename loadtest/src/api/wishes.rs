@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use hyper::Method;
-use morgenruh_wire::{Booking, Wish, WishRequest};
+use morgenruh_wire::{Booking, Wish, WishRequest, WishReturn};
 
 use super::{Api, Reply, delete, get, post};
 use crate::client::Ask;
@@ -32,6 +32,33 @@ impl Api {
             ..delete(&format!("/wishes/{id}"))
         };
         self.empty(Call::Withdraw, intended, ask).await
+    }
+
+    /// Says that a wish still stands whose offer was not answered.
+    pub async fn still_wish(&self, intended: Instant, id: &str, token: &str) -> Reply<Wish> {
+        let ask = Ask {
+            method: Method::POST,
+            bearer: Some(token),
+            ..get(&format!("/wishes/{id}/confirm"))
+        };
+        self.typed(Call::StillWish, intended, ask).await
+    }
+
+    /// Gives a booking back for another one; `id` and `token` are those of its wish.
+    pub async fn give_back(
+        &self,
+        intended: Instant,
+        (id, token): (&str, &str),
+        booking: &str,
+    ) -> Reply<Wish> {
+        let request = WishReturn {
+            booking: booking.to_owned(),
+        };
+        let ask = Ask {
+            bearer: Some(token),
+            ..post(&format!("/wishes/{id}/return"), &request)
+        };
+        self.typed(Call::Return, intended, ask).await
     }
 
     /// `offer` and `token` are those of the wish that it was made to.

@@ -30,6 +30,7 @@ use crate::townhall::told;
 in_every_mode!(
     an_offer_is_open_after_a_restart_and_can_be_accepted,
     what_was_answered_stays_answered,
+    a_wish_goes_on_after_a_restart,
     a_booking_that_was_brought_forward_stays_where_it_is,
     a_seat_rests_on_after_a_restart,
     who_has_wished_is_erased_and_no_number_comes_again,
@@ -188,6 +189,40 @@ impl<M: Mode> Hallway<M> {
         answer.recv_timeout(PATIENCE).unwrap().unwrap();
     }
 
+    fn confirm(&self, id: WishId, who: u64) {
+        let (done, answer) = channel();
+        let answered = move |outcome| {
+            let _ = done.send(outcome);
+        };
+        self.engine()
+            .confirm_wish(self.now, id, secret(who), answered);
+        answer.recv_timeout(PATIENCE).unwrap().unwrap();
+    }
+
+    fn wait_on(&self, id: WishId, who: u64) {
+        let (done, answer) = channel();
+        let answered = move |outcome| {
+            let _ = done.send(outcome);
+        };
+        self.engine().wait_on(self.now, id, secret(who), answered);
+        answer.recv_timeout(PATIENCE).unwrap().unwrap();
+    }
+
+    /// They are told everything that there is to tell, and how much that was.
+    fn tell(&self) -> usize {
+        let mut told = 0;
+        loop {
+            let untold = self.engine().look_at_wishes(|agent| agent.untold(10));
+            if untold.is_empty() {
+                return told;
+            }
+            told += untold.len();
+            for (id, notice) in untold {
+                self.engine().told(self.now, id, notice);
+            }
+        }
+    }
+
     fn known(&self, id: WishId) -> Option<Known> {
         self.engine()
             .look_at_wishes(|agent| agent.known(id).cloned())
@@ -271,6 +306,52 @@ fn an_offer_is_open_after_a_restart_and_can_be_accepted<M: Mode>() {
     hallway.close();
 }
 
+/// Whoever was reminded is not reminded again, who sleeps wakes once, and who gave a seat back keeps
+/// the place.
+fn a_wish_goes_on_after_a_restart<M: Mode>() {
+    let mut hallway = Hallway::<M>::open();
+    let booked = hallway.fill(TUESDAY);
+    hallway.fill(WEDNESDAY);
+    let direct = Wish {
+        auto_accept: true,
+        ..wish()
+    };
+    let [asked, unasked] = [(wish(), 1), (direct, 2)].map(|(wish, who)| hallway.lay(wish, who));
+    hallway.cancel(booked[0]);
+    hallway.tick();
+    assert_eq!(hallway.tell(), 3);
+    hallway.now = hallway.known(asked).unwrap().reminder.unwrap();
+    hallway.tick();
+    let (mut hallway, _) = hallway.restart();
+    assert_eq!(hallway.tell(), 1);
+    hallway.tick();
+    let (mut hallway, _) = hallway.restart();
+    assert_eq!(hallway.tell(), 0);
+    hallway.now = UnixMillis(hallway.offer(asked).deadline);
+    hallway.tick();
+    hallway.tick();
+    let (hallway, _) = hallway.restart();
+    assert_eq!(hallway.standing(asked), Standing::Asleep);
+    hallway.confirm(asked, 1);
+    let known = hallway.known(unasked).unwrap();
+    let Standing::Booked { booking, .. } = known.standing else {
+        panic!("it is not booked: {known:?}");
+    };
+    let secret = known.contact.hold_secret(known.offers);
+    hallway.cancel(HoldToken {
+        id: booking,
+        secret,
+    });
+    let (hallway, _) = hallway.restart();
+    assert_eq!(hallway.standing(asked), Standing::Waiting);
+    hallway.wait_on(unasked, 2);
+    let (hallway, _) = hallway.restart();
+    assert_eq!(hallway.standing(unasked), Standing::Waiting);
+    let again = hallway.known(unasked).unwrap();
+    assert_eq!((again.place, again.lost), (known.place, 1));
+    hallway.close();
+}
+
 /// What is declined, not answered or withdrawn is so after a restart, and the seat goes to the next
 /// one.
 fn what_was_answered_stays_answered<M: Mode>() {
@@ -285,15 +366,11 @@ fn what_was_answered_stays_answered<M: Mode>() {
     assert_eq!(hallway.standing(ids[0]), Standing::Waiting);
     hallway.tick();
     // They were told, and do not answer.
-    for _ in 0..2 {
-        for (id, notice) in hallway.engine().look_at_wishes(|agent| agent.untold(10)) {
-            hallway.engine().told(hallway.now, id, notice);
-        }
-    }
+    hallway.tell();
     hallway.now = UnixMillis(hallway.offer(ids[1]).deadline);
     hallway.tick();
     let (mut hallway, _) = hallway.restart();
-    assert_eq!(hallway.standing(ids[1]), Standing::Waiting);
+    assert_eq!(hallway.standing(ids[1]), Standing::Asleep);
     hallway.tick();
     let offer = hallway.offer(ids[2]);
     hallway.withdraw(ids[2], 3);

@@ -26,7 +26,8 @@ impl World {
         self.tally.booked_unasked += u64::from(!wished.may_accept);
         let siblings: Vec<usize> = self.wishers.siblings(index).collect();
         for sibling in siblings.into_iter().filter(|it| known.contains(it)) {
-            self.wishers.wished[sibling].merges = true;
+            let wished = &mut self.wishers.wished[sibling];
+            wished.merges |= wished.is_open();
         }
         if wished.wish.instead_of.is_some() {
             return self.has_moved(wished, booking, seat, given);

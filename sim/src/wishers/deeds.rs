@@ -6,7 +6,7 @@ use morgenruh_engine::rules::day::State;
 use morgenruh_engine::rules::ids::{ReservationId, Secret};
 use morgenruh_engine::rules::need::Services;
 use morgenruh_engine::rules::time::{DayNumber, Millis, UnixMillis};
-use morgenruh_engine::rules::wish::agent::Standing;
+use morgenruh_engine::rules::wish::agent::{Standing, What};
 use morgenruh_engine::rules::wish::fact::{Contact, Notify, Offer};
 use morgenruh_engine::rules::wish::windows::Windows;
 use morgenruh_engine::rules::wish::{Instead, Place, Wish};
@@ -73,6 +73,12 @@ impl World {
                     _ => {}
                 }
             }
+            (None, Some(Standing::Asleep)) => match chance {
+                24..50 => self.still_wish(index),
+                50..56 => self.withdraw(index),
+                56..62 => self.change(index),
+                _ => {}
+            },
             (None, Some(Standing::Waiting | Standing::Undrawn)) => match chance {
                 24..36 => self.change(index),
                 36..42 => self.withdraw(index),
@@ -175,6 +181,9 @@ impl World {
             seats: Vec::new(),
             withdrawn: false,
             may_accept: false,
+            may_wake: false,
+            may_reopen: false,
+            booked: None,
             merges: false,
             instead: visit,
         });
@@ -225,6 +234,7 @@ impl World {
             };
         }
         wished.changed = Some(wish.clone());
+        wished.may_wake = true;
         let (id, secret, from) = (wished.id, wished.secret, wished.place);
         let now = self.now();
         let is_undrawn = self.wishers.wished[index].standing == Some(Standing::Undrawn);
@@ -311,6 +321,42 @@ impl World {
             });
     }
 
+    /// Somebody says that they still wish.
+    fn still_wish(&mut self, index: usize) {
+        let wished = &mut self.wishers.wished[index];
+        let Some(id) = wished.id else {
+            return;
+        };
+        wished.asked = Some(Asked::Confirm);
+        wished.may_wake = true;
+        let secret = wished.secret;
+        self.trace.note("confirm wish", index, id.0);
+        let answering = self.answering(index);
+        self.engine
+            .confirm_wish(self.now(), id, secret, move |outcome| {
+                answering.send(WishNews::Confirmed(outcome));
+            });
+    }
+
+    /// Somebody has a booking that they did not choose, and would rather wait on.
+    fn wait_on(&mut self, index: usize) {
+        let wished = &mut self.wishers.wished[index];
+        let Some(id) = wished.id else {
+            return;
+        };
+        wished.asked = Some(Asked::WaitOn);
+        wished.may_reopen = true;
+        let secret = wished.secret;
+        if !self.wishers.open.contains(&index) {
+            self.wishers.open.push(index);
+        }
+        self.trace.note("wait on", index, id.0);
+        let answering = self.answering(index);
+        self.engine.wait_on(self.now(), id, secret, move |outcome| {
+            answering.send(WishNews::WaitsOn(outcome));
+        });
+    }
+
     /// Somebody who has been answered asks again, or uses an offer of long ago.
     fn answer_again(&mut self, index: usize) -> Result<(), Violation> {
         let wished = &self.wishers.wished[index];
@@ -319,6 +365,7 @@ impl World {
         }
         let seats = wished.seats.len();
         match wished.standing {
+            Some(Standing::Booked { .. }) if self.dice.bool() => self.wait_on(index),
             Some(Standing::Booked { seat, .. }) => self.accept(index, seat),
             Some(Standing::Ended(_)) if seats == 0 => self.withdraw(index),
             Some(Standing::Waiting | Standing::Ended(_)) if seats > 0 => {
@@ -347,6 +394,7 @@ impl World {
         for (id, notice) in notices {
             if self.dice.bool() {
                 self.trace.note("told", notice.number as usize, id.0);
+                self.tally.offers_reminded += u64::from(matches!(notice.what, What::Reminded(_)));
                 self.engine.told(self.now(), id, notice);
             }
         }

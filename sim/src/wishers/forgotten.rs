@@ -1,6 +1,7 @@
 //! What is over is forgotten after three days, and not before.
 
 use morgenruh_engine::rules::time::Millis;
+use morgenruh_engine::rules::wish::agent::Standing;
 
 use super::{Wishers, wrong};
 use crate::oracle::Violation;
@@ -22,7 +23,12 @@ impl World {
         self.set_clock(Town::instant(DAYS, 0) + HOUR);
         self.calm()?;
         self.look_at_wishes(false)?;
-        if let Some(index) = self.wishers.open.first() {
+        // A booking that was not asked for can still be given back for another one.
+        let goes_on = |index: &&usize| {
+            let standing = self.wishers.wished[**index].standing;
+            !standing.is_some_and(Standing::is_over)
+        };
+        if let Some(index) = self.wishers.open.iter().find(goes_on) {
             let wished = &self.wishers.wished[*index];
             return wrong("I5", (index, "goes on after its last day", wished));
         }

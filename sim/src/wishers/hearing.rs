@@ -74,6 +74,14 @@ impl World {
                 Err(OfferError::Unknown) => return wrong("I2", (index, "is not known", seat)),
                 Err(_) => {}
             },
+            (Asked::Confirm, WishNews::Confirmed(answer)) => match answer {
+                Ok(()) => self.tally.wishes_confirmed += 1,
+                Err(WishError::Unknown) => return wrong("I2", (index, "is not known")),
+                Err(_) => {}
+            },
+            (Asked::WaitOn, WishNews::WaitsOn(answer)) => {
+                self.hears_of_waiting_on(index, answer)?
+            }
             (asked, news) => return wrong("I8", (index, asked, "was answered", news)),
         }
         self.trace.note("heard", who, index as u64);
@@ -151,6 +159,25 @@ impl World {
                 standing => wrong("I8", (index, "is not booked", standing)),
             },
             Err(_) => Ok(()),
+        }
+    }
+
+    fn hears_of_waiting_on(
+        &mut self,
+        index: usize,
+        answer: Result<(), WishError>,
+    ) -> Result<(), Violation> {
+        let wished = &mut self.wishers.wished[index];
+        match answer {
+            Ok(()) if matches!(wished.standing, Some(Standing::Booked { .. })) => {
+                wrong("I2", (index, "waits on and is booked"))
+            }
+            Err(WishError::Unknown) => wrong("I2", (index, "is not known")),
+            Ok(()) => Ok(()),
+            Err(_) => {
+                wished.may_reopen = false;
+                Ok(())
+            }
         }
     }
 

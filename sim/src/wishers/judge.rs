@@ -323,7 +323,7 @@ impl World {
     fn nothing_lasts_longer(&self) -> Result<(), Violation> {
         for index in self.wishers.open.iter().copied() {
             let wished = &self.wishers.wished[index];
-            if wished.merges && wished.asked.is_none() {
+            if wished.merges && wished.is_open() && wished.asked.is_none() {
                 return wrong(
                     "I5",
                     (index, "goes on although its person is booked", wished),

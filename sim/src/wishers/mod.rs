@@ -58,8 +58,12 @@ impl WishTerms {
         let shortest = minutes(dice, shortest_max);
         let longer = |by: Millis| Millis(shortest.0 + by.0);
         let near = longer(minutes(dice, 20));
+        let far = Millis(near.0 + minutes(dice, 60).0);
         let answers = AnswerTerms {
-            far: Millis(near.0 + minutes(dice, 60).0),
+            // Often so long that people are told once more.
+            distant: Millis(far.0 + minutes(dice, 24 * 60).0),
+            distant_from: minutes(dice, 40 * 60),
+            far,
             near,
             near_within: minutes(dice, 48 * 60),
             same_day: longer(minutes(dice, 10)),
@@ -97,6 +101,8 @@ enum Asked {
         seat: ReservationId,
         number: u8,
     },
+    Confirm,
+    WaitOn,
 }
 
 /// An acceptance that was sent.
@@ -117,6 +123,8 @@ pub enum WishNews {
     Withdrawn(Result<(), WishError>),
     Accepted(Box<Result<Booking, OfferError>>),
     Declined(Result<WishId, OfferError>),
+    Confirmed(Result<(), WishError>),
+    WaitsOn(Result<(), WishError>),
 }
 
 /// What is known of a wish.
@@ -147,6 +155,12 @@ struct Wished {
     withdrawn: bool,
     /// Somebody has asked to accept something.
     may_accept: bool,
+    /// Somebody has said that it still stands, since its last offer was not answered.
+    may_wake: bool,
+    /// Somebody has asked to wait on for another seat.
+    may_reopen: bool,
+    /// The last seat that it became.
+    booked: Option<ReservationId>,
     /// Another one of the same person became a booking meanwhile.
     merges: bool,
     /// The booking that is to be brought forward, as it was last seen.

@@ -70,6 +70,10 @@ impl World {
         let changed: Vec<(usize, Option<Look>)> = self.engine.look_at_wishes(|agent| {
             let look = |(index, own): (usize, &Wished)| {
                 let id = own.id?;
+                if own.may_reopen && !after_crash {
+                    // It is watched as one that is open.
+                    return None;
+                }
                 match agent.known(id) {
                     Some(known) if !is_over(own) || own.standing == Some(known.standing) => None,
                     known => Some((index, known.map(|known| Look::of(id, known)))),
@@ -83,6 +87,7 @@ impl World {
                 return wrong("I2", (index, "was laid and is forgotten", wished));
             };
             let is_booked = matches!(wished.standing, Some(Standing::Booked { .. }));
+            let is_booked = is_booked && !wished.may_reopen;
             if wished.withdrawn || is_booked || !after_crash {
                 return wrong("I2", (index, wished.standing, "has become", look.standing));
             }
@@ -90,7 +95,7 @@ impl World {
             wished.standing = Some(look.standing);
             (wished.offers, wished.lost) = (look.offers, look.lost);
             wished.place = look.place;
-            if !look.standing.is_over() {
+            if !look.standing.is_over() && !self.wishers.open.contains(&index) {
                 self.wishers.open.push(index);
             }
         }
@@ -137,14 +142,17 @@ impl World {
                 return wrong("I2", (index, "was laid and is forgotten"));
             };
             self.see_standing(index, &look)?;
-            if matches!(look.standing, Standing::Booked { .. }) {
+            if let Standing::Booked { seat, .. } = look.standing
+                && self.wishers.wished[index].booked.replace(seat) != Some(seat)
+            {
                 booked.push(index);
             }
         }
         let Wishers { open, wished, .. } = &mut self.wishers;
         open.retain(|index| {
             let Wished { id, asked, .. } = &wished[*index];
-            wished[*index].is_open() || (id.is_none() && asked.is_some())
+            let may_be = id.is_none() && asked.is_some();
+            wished[*index].is_open() || may_be || wished[*index].may_reopen
         });
         Ok(booked)
     }
@@ -178,7 +186,7 @@ impl World {
                 1
             }
             Standing::Booked { seat, .. } => {
-                if wished.merges {
+                if wished.merges && wished.booked != Some(seat) {
                     return wrong("I1", (index, "a person is booked twice", seat));
                 }
                 if !look.wish.auto_accept && !wished.may_accept {
@@ -189,7 +197,7 @@ impl World {
                 }
                 1
             }
-            Standing::Waiting | Standing::Undrawn => 0,
+            Standing::Waiting | Standing::Undrawn | Standing::Asleep => 0,
             _ => look.offers.saturating_sub(look.lost),
         };
         // An offer ends once.
@@ -197,6 +205,26 @@ impl World {
             return wrong("I6", (index, look.standing, look.offers, look.lost));
         }
         let before = wished.standing.replace(look.standing);
+        let was_booked = matches!(before, Some(Standing::Booked { .. }));
+        if was_booked && !matches!(look.standing, Standing::Booked { .. }) {
+            if !wished.may_reopen {
+                return wrong("I2", (index, "was booked and is", look.standing));
+            }
+            if look.place != wished.place {
+                return wrong("I4", (index, "waits on at", look.place, wished.place));
+            }
+            self.tally.seats_returned += 1;
+        }
+        if look.standing == Standing::Waiting {
+            wished.may_reopen = false;
+            let sleeps = before == Some(Standing::Asleep) || look.place != wished.place;
+            if sleeps && look.lost >= wished.lost && !wished.may_wake {
+                return wrong("I4", (index, "waits although nobody says so", before));
+            }
+        }
+        if look.standing == Standing::Asleep && before != Some(Standing::Deciding) {
+            wished.may_wake = false;
+        }
         let lapsed = look.lost > wished.lost;
         self.tally.offers_lapsed += u64::from(lapsed && look.place != wished.place);
         if let (Some(Standing::Offered(old)), Standing::Offered(new)) = (before, look.standing)

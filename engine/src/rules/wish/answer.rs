@@ -11,6 +11,10 @@ use crate::rules::time::{Millis, UnixMillis};
 /// The terms of offers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AnswerTerms {
+    /// For a seat that is at least [`AnswerTerms::distant_from`] away: waiting for an answer costs
+    /// nobody anything yet.
+    pub distant: Millis,
+    pub distant_from: Millis,
     /// For a seat that is far away.
     pub far: Millis,
     /// For a seat that is less than [`AnswerTerms::near_within`] away.
@@ -32,6 +36,8 @@ pub struct AnswerTerms {
 impl Default for AnswerTerms {
     fn default() -> AnswerTerms {
         AnswerTerms {
+            distant: Millis::from_minutes(2 * 24 * 60),
+            distant_from: Millis::from_minutes(7 * 24 * 60),
             far: Millis::from_minutes(24 * 60),
             near: Millis::from_minutes(2 * 60),
             near_within: Millis::from_minutes(48 * 60),
@@ -45,6 +51,8 @@ impl Default for AnswerTerms {
     }
 }
 
+/// Offers that wait less are told once only.
+const REMINDED_FROM: Millis = Millis::from_minutes(6 * 60);
 const A_DAY: Millis = Millis::from_minutes(24 * 60);
 /// Less than a day of waking, however short its days are: what is left after so many nights is not
 /// put off any further.
@@ -65,13 +73,32 @@ impl AnswerTerms {
             self.same_day
         } else if start - now <= self.near_within {
             self.near
-        } else {
+        } else if start - now < self.distant_from {
             self.far
+        } else {
+            self.distant
         };
         let deadline = self.after_waking(zone, now, window).min(last);
         // What is left of it after a cut must still be enough, and not at night.
         let enough = self.after_waking(zone, now, self.shortest.min(window));
         (enough <= deadline).then_some(deadline)
+    }
+
+    /// When somebody who has not answered an offer is told of it once more: after a third of the
+    /// time, and not at night. None for an offer that does not wait long enough.
+    pub fn reminder(
+        &self,
+        zone: &TimeZone,
+        made: UnixMillis,
+        deadline: UnixMillis,
+    ) -> Option<UnixMillis> {
+        let window = deadline - made;
+        if window < REMINDED_FROM {
+            return None;
+        }
+        let at = made + Millis(window.0 / 3);
+        let at = self.morning(zone, at).unwrap_or(at);
+        (at < deadline).then_some(at)
     }
 
     /// The instant at which so much time outside of the nights is over; of a day or more, at which
@@ -161,11 +188,16 @@ mod tests {
         asked(
             "2026-12-01T10:00",
             "2026-12-20T09:00",
+            Some("2026-12-03T10:00"),
+        );
+        asked(
+            "2026-12-01T10:00",
+            "2026-12-08T09:59",
             Some("2026-12-02T10:00"),
         );
         asked(
             "2026-12-01T23:00",
-            "2026-12-20T09:00",
+            "2026-12-08T09:00",
             Some("2026-12-03T07:00"),
         );
         asked(
@@ -205,6 +237,30 @@ mod tests {
             "2026-10-26T09:00",
             Some("2026-10-25T09:00"),
         );
+    }
+
+    #[test]
+    fn who_has_not_answered_is_reminded_by_day() {
+        let terms = AnswerTerms::default();
+        let reminded = |made: &str, deadline: &str, expected: Option<&str>| {
+            let found = terms.reminder(&berlin(), at(made), at(deadline));
+            assert_eq!(found, expected.map(at), "{made}");
+        };
+        let noon = "2026-12-02T12:00";
+        reminded(
+            "2026-12-01T09:00",
+            "2026-12-02T09:00",
+            Some("2026-12-01T17:00"),
+        );
+        reminded(
+            "2026-12-01T15:00",
+            "2026-12-02T15:00",
+            Some("2026-12-02T07:00"),
+        );
+        reminded(noon, "2026-12-02T18:00", Some("2026-12-02T14:00"));
+        reminded(noon, "2026-12-02T17:59", None);
+        // In the morning it would be too late.
+        reminded("2026-12-01T20:00", "2026-12-02T07:00", None);
     }
 
     #[test]

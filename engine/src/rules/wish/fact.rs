@@ -43,8 +43,19 @@ pub enum WishFact {
     Declined {
         number: u8,
     },
-    /// Nobody answered in time.
+    /// Nobody answered in time: the wish sleeps until somebody says that it still stands.
     Lapsed {
+        number: u8,
+    },
+    /// Whoever laid it still wishes: it waits again.
+    Confirmed,
+    /// An offer is still open, and time to answer it is running out.
+    Reminded {
+        number: u8,
+    },
+    /// A seat that was booked without asking is given back, its booking is cancelled: the wish
+    /// waits again. It counts as an offer that was not accepted.
+    Returned {
         number: u8,
     },
     /// An offer, or a seat that was not asked about, is a booking. Written with the booking, in one
@@ -174,9 +185,12 @@ impl WishFact {
             | WishFact::Changed { .. }
             | WishFact::Offered(_)
             | WishFact::Declined { .. }
+            | WishFact::Confirmed
+            | WishFact::Returned { .. }
             | WishFact::Booked { .. } => true,
             WishFact::Ended { how } => *how == WishEnding::Withdrawn,
             WishFact::Prolonged { .. }
+            | WishFact::Reminded { .. }
             | WishFact::Lapsed { .. }
             | WishFact::Told { .. }
             | WishFact::Forgotten => false,
@@ -192,6 +206,9 @@ impl WishFact {
             WishFact::Prolonged { .. } => "prolonged",
             WishFact::Declined { .. } => "declined",
             WishFact::Lapsed { .. } => "lapsed",
+            WishFact::Confirmed => "confirmed",
+            WishFact::Reminded { .. } => "reminded",
+            WishFact::Returned { .. } => "returned",
             WishFact::Booked { .. } => "booked",
             WishFact::Told { .. } => "told",
             WishFact::Ended { .. } => "ended",

@@ -1,16 +1,19 @@
 //! Wishes: what somebody would take, and how a seat that becomes free finds the one who is next.
 //!
 //! ```text
-//!            change                    lapse, decline
-//!            ┌──┐                 ┌─────────────────────┐
-//!  lay ──▶ waiting ──seat──▶ offering ──durable──▶ offered ──accept──▶ booked
-//!            │                                          │
-//!            └── withdraw, outdated, used up ───────────┴──▶ ended
+//!            change                      decline
+//!            ┌──┐        ┌─────────────────────────────────┐
+//!  lay ──▶ waiting ──seat──▶ deciding ──durable──▶ offered ──accept──▶ booked
+//!           ▲  ▲  │                                  │  │                │
+//!   confirm │  │  └── withdraw, outdated ──▶ ended ◀─┘  │ lapse          │
+//!         asleep ◀──────────────────────────────────────┘                │
+//!              └───────────────────────── give back ─────────────────────┘
 //! ```
 //!
-//! With `auto_accept` a seat becomes a booking at once. The rules know no clock and no ledger: who
-//! holds the agent decides alone, and what is decided is a
-//! [`WishFact`](fact::WishFact).
+//! With `auto_accept` a seat becomes a booking at once, and whoever gives it back waits on at the
+//! same place. Whoever lets an offer lapse gets nothing more until they say that they still wish.
+//! The rules know no clock and no ledger: who holds the agent decides alone, and what is decided is
+//! a [`WishFact`](fact::WishFact).
 
 pub mod agent;
 pub mod answer;
@@ -37,7 +40,42 @@ pub const OFFICES_MAX: usize = 64;
 /// Days from the first to the last day of a wish.
 pub const SPAN_DAYS_MAX: u16 = 366;
 /// Longest notice that a wish can ask for, in minutes.
-pub const NOTICE_MINUTES_MAX: u32 = 30 * 24 * 60;
+pub const NOTICE_MINUTES_MAX: u32 = 30 * DAY;
+/// Notices that wishes are found by, in minutes, ascending: what people choose, and enough between.
+pub const NOTICE_STEPS: [u32; 21] = [
+    1,
+    30,
+    60,
+    2 * 60,
+    3 * 60,
+    4 * 60,
+    6 * 60,
+    8 * 60,
+    12 * 60,
+    18 * 60,
+    DAY,
+    36 * 60,
+    2 * DAY,
+    3 * DAY,
+    4 * DAY,
+    5 * DAY,
+    7 * DAY,
+    10 * DAY,
+    14 * DAY,
+    21 * DAY,
+    NOTICE_MINUTES_MAX,
+];
+const DAY: u32 = 24 * 60;
+
+/// The notice that is at least as long and one of [`NOTICE_STEPS`], or none at all; of more than
+/// [`NOTICE_MINUTES_MAX`] there is none.
+pub fn usual_notice(minutes: u32) -> Option<u32> {
+    if minutes == 0 {
+        return Some(0);
+    }
+    let mut steps = NOTICE_STEPS.into_iter();
+    steps.find(|step| minutes <= *step)
+}
 
 /// Names a wish: they are counted from 1, and no number is given twice.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

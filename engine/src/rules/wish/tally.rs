@@ -10,6 +10,8 @@ pub struct Outcomes {
     pub lapsed: u64,
     /// Booked without asking.
     pub direct: u64,
+    /// Of those, given back for another one.
+    pub returned: u64,
 }
 
 /// What there is now.
@@ -17,6 +19,8 @@ pub struct Outcomes {
 pub struct Tally {
     /// Wishes that are not over, those with an offer included.
     pub open: usize,
+    /// Of them, those that sleep: an offer was not answered.
+    pub asleep: usize,
     /// Offers that nobody has answered yet.
     pub offers: usize,
     /// Wishes of which something is still to be told.

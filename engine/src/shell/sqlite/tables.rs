@@ -1,7 +1,7 @@
 //! Facts and the tables they make.
 
 use jiff::tz::TimeZone;
-use rusqlite::{Connection, params};
+use rusqlite::{CachedStatement, Connection, params};
 
 use super::{releases, rooms, wishes};
 use crate::rules::ids::ReservationId;
@@ -22,9 +22,39 @@ pub(super) fn newest(connection: &Connection) -> rusqlite::Result<(Position, Uni
     }
 }
 
+/// The table of all facts, for many that follow on each other: they are mostly holds, of which
+/// looking for the statement would be a good part of the work.
+pub(super) struct LedgerTable<'c>(CachedStatement<'c>);
+
+impl LedgerTable<'_> {
+    pub(super) fn of(connection: &Connection) -> rusqlite::Result<LedgerTable<'_>> {
+        let insert = "INSERT INTO ledger (position, at_ms, fact, reservation, successor, channel,
+                                          services, secret, deadline_ms, ticket)
+                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+        connection.prepare_cached(insert).map(LedgerTable)
+    }
+
+    fn insert(&mut self, row: &LedgerRow) -> rusqlite::Result<()> {
+        self.0.execute(params![
+            row.position.0,
+            row.at.0,
+            row.fact,
+            row.subject,
+            row.successor.map(ReservationId::to_bytes),
+            row.channel,
+            row.services.map(|services| services.to_string()),
+            row.secret,
+            row.deadline.map(|deadline| deadline.0),
+            row.ticket,
+        ])?;
+        Ok(())
+    }
+}
+
 /// Writes a fact and what it changes, within a transaction of the caller's.
 pub(super) fn insert(
     connection: &Connection,
+    ledger: &mut LedgerTable<'_>,
     zone: &TimeZone,
     &Kept { position, at, fact }: &Kept<'_>,
 ) -> rusqlite::Result<()> {
@@ -81,7 +111,7 @@ pub(super) fn insert(
     if let Some((wish, fact)) = fact.of_wish() {
         wishes::insert(connection, position, at, wish, fact.into_owned())?;
     }
-    row.insert(connection)
+    ledger.insert(&row)
 }
 
 /// Writes a fact and nothing of what it changes.
@@ -89,7 +119,7 @@ pub(super) fn insert_alone(
     connection: &Connection,
     &Kept { position, at, fact }: &Kept<'_>,
 ) -> rusqlite::Result<()> {
-    LedgerRow::of(position, at, fact).insert(connection)
+    LedgerTable::of(connection)?.insert(&LedgerRow::of(position, at, fact))
 }
 
 struct LedgerRow {
@@ -125,25 +155,6 @@ impl LedgerRow {
             deadline: None,
             ticket: None,
         }
-    }
-
-    fn insert(&self, connection: &Connection) -> rusqlite::Result<()> {
-        let insert = "INSERT INTO ledger (position, at_ms, fact, reservation, successor, channel,
-                                          services, secret, deadline_ms, ticket)
-                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
-        connection.prepare_cached(insert)?.execute(params![
-            self.position.0,
-            self.at.0,
-            self.fact,
-            self.subject,
-            self.successor.map(ReservationId::to_bytes),
-            self.channel,
-            self.services.map(|services| services.to_string()),
-            self.secret,
-            self.deadline.map(|deadline| deadline.0),
-            self.ticket,
-        ])?;
-        Ok(())
     }
 }
 

@@ -13,6 +13,7 @@ use jiff::tz::TimeZone;
 use parking_lot::Mutex;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, Transaction, TransactionBehavior};
 
+use super::tables::LedgerTable;
 use super::{BUSY_TIMEOUT, tables};
 use crate::rules::record::Position;
 use crate::rules::time::{Millis, UnixMillis};
@@ -243,13 +244,14 @@ impl Store for Database {
             return Ok(());
         };
         let applied = self.bring(last.position, |transaction| {
+            let mut ledger = LedgerTable::of(transaction)?;
             for Placed { position, record } in records {
                 let kept = Kept {
                     position: *position,
                     at: record.at,
                     fact: &record.fact,
                 };
-                tables::insert(transaction, &self.zone, &kept)?;
+                tables::insert(transaction, &mut ledger, &self.zone, &kept)?;
             }
             Ok(())
         });

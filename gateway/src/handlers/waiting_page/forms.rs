@@ -5,16 +5,17 @@ use axum::body::Bytes;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequest, Path, RawQuery, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use morgenruh_wire::TicketRequest;
 
 use super::note::{self, Note};
 use super::view::Notice;
-use super::{Visit, html, no_room, page};
+use super::{Visit, no_room, page};
 use crate::app::{App, AppState};
 use crate::client_address::ClientAddress;
 use crate::cookies::{Cookies, Purpose};
 use crate::extract::Segment;
+use crate::handlers::pages::{as_refused, see_other, with_forms};
 use crate::handlers::rooms::passes::enter as exchange;
 use crate::handlers::rooms::tickets::{place_of, take};
 use crate::handlers::rooms::verified;
@@ -181,11 +182,7 @@ fn kept(app: &App, visit: &Visit, text: &str) -> Response {
 
 /// To the page, where the address bar says nothing secret.
 fn back<const COOKIES: usize>(visit: &Visit, cookies: [HeaderValue; COOKIES]) -> Response {
-    let to = format!("{}{}", visit.path(), visit.query());
-    let to = HeaderValue::try_from(to).expect("ids of rooms are letters, digits and -");
-    let no_store = HeaderValue::from_static("no-store");
-    let headers = [(header::LOCATION, to), (header::CACHE_CONTROL, no_store)];
-    let mut response = (StatusCode::SEE_OTHER, headers).into_response();
+    let mut response = see_other(&format!("{}{}", visit.path(), visit.query()));
     for cookie in cookies {
         response.headers_mut().append(header::SET_COOKIE, cookie);
     }
@@ -194,12 +191,7 @@ fn back<const COOKIES: usize>(visit: &Visit, cookies: [HeaderValue; COOKIES]) ->
 
 fn noted(visit: &Visit, status: StatusCode, note: Note) -> Result<Response, ApiError> {
     let page = note::page(visit.language, &visit.path(), note);
-    let mut response = (status, html(&page)?).into_response();
-    let headers = response.headers_mut();
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    let own = HeaderValue::from_static("same-origin");
-    headers.insert(header::REFERRER_POLICY, own);
-    Ok(response)
+    with_forms(status, &page)
 }
 
 fn is_called(app: &App, visit: &Visit) -> bool {
@@ -228,12 +220,6 @@ fn told(
         | Kind::TicketInvalid => return Ok(back(visit, [])),
         _ => Notice::Later,
     };
-    let error = error.into_response();
-    let mut response = page(app, headers, visit, Some(notice))?;
-    *response.status_mut() = error.status();
-    if let Some(later) = error.headers().get(header::RETRY_AFTER) {
-        let headers = response.headers_mut();
-        headers.insert(header::RETRY_AFTER, later.clone());
-    }
-    Ok(response)
+    let page = page(app, headers, visit, Some(notice))?;
+    Ok(as_refused(error, page))
 }

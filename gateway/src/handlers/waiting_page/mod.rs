@@ -10,10 +10,9 @@ pub(crate) mod wish;
 
 use std::sync::Arc;
 
-use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::{Html, IntoResponse, Response};
+use axum::response::{IntoResponse, Response};
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use morgenruh_engine::rules::room::tickets::{Pass, Ticket};
 use morgenruh_engine::rules::time::{Millis, UnixMillis};
@@ -21,6 +20,7 @@ use morgenruh_engine::shell::rooms::RoomShard;
 
 use self::note::Note;
 use self::view::Notice;
+use super::pages::html;
 use super::rooms::verified;
 use crate::app::{App, AppState};
 use crate::clock;
@@ -185,13 +185,6 @@ fn no_room(query: &str) -> Result<Response, ApiError> {
     let no_store = HeaderValue::from_static("no-store");
     let headers = [(header::CACHE_CONTROL, no_store)];
     Ok((StatusCode::NOT_FOUND, headers, html(&page)?).into_response())
-}
-
-pub(crate) fn html(page: &impl Template) -> Result<Html<String>, ApiError> {
-    page.render().map(Html).map_err(|error| {
-        tracing::error!(%error, "a page cannot be rendered");
-        ApiError::new(Kind::Internal, "Try again later.")
-    })
 }
 
 fn nonce() -> Result<String, ApiError> {

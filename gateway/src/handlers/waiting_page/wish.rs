@@ -5,16 +5,17 @@ use std::collections::BTreeMap;
 use askama::Template;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, RawQuery, Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
 use morgenruh_engine::rules::catalogue::{Office, RoomPolicy, ServiceIndex};
 use morgenruh_engine::rules::wish::fact::Notify;
 use morgenruh_wire as wire;
 
-use super::{Visit, html, no_room};
+use super::{Visit, no_room};
 use crate::app::{App, AppState};
 use crate::client_address::ClientAddress;
 use crate::extract::Segment;
+use crate::handlers::pages::{as_refused, see_other, with_forms};
 use crate::handlers::wish_page::links;
 use crate::handlers::wishes::tickets::usable;
 use crate::handlers::wishes::{lay_with_ticket, read, unknown};
@@ -56,6 +57,51 @@ impl Fault {
     }
 }
 
+/// How a seat that becomes free is to become theirs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Manner {
+    /// Proposed, because no seat is lost while somebody is asked.
+    #[default]
+    AtOnce,
+    Ask,
+    /// Also about near seats, for whose answer there is little time.
+    AskSoon,
+}
+
+impl Manner {
+    /// As the form sends it; nothing is booked unasked for whoever says nothing.
+    fn named(name: &str) -> Manner {
+        match name {
+            "at-once" => Manner::AtOnce,
+            "ask-soon" => Manner::AskSoon,
+            _ => Manner::Ask,
+        }
+    }
+}
+
+/// Lengths of time that the form tells, in words.
+struct Times {
+    /// From how far away on a seat is not near.
+    near: String,
+    /// The shortest time to answer for seats that are not near; for near ones; for today's.
+    answer: String,
+    answer_near: String,
+    answer_same_day: String,
+}
+
+impl Times {
+    fn of(app: &App, language: Language) -> Times {
+        let agent = &app.settings.agent;
+        let answer = agent.answer_minutes_far.min(agent.answer_minutes_distant);
+        Times {
+            near: language.span(agent.near_hours * 60),
+            answer: language.span(answer),
+            answer_near: language.span(agent.answer_minutes_near),
+            answer_same_day: language.span(agent.answer_minutes_same_day),
+        }
+    }
+}
+
 /// What somebody has written into the form.
 #[derive(Default)]
 struct Written {
@@ -63,7 +109,7 @@ struct Written {
     name: String,
     email: String,
     phone: String,
-    auto_accept: bool,
+    manner: Manner,
 }
 
 struct Choice {
@@ -84,6 +130,9 @@ struct Page {
     phone_required: bool,
     /// Whether the draw gives the seats to wishes.
     is_lottery: bool,
+    times: Times,
+    /// Whether what was booked at once can be given back for another one.
+    may_return: bool,
     fault: Option<Fault>,
     written: Written,
 }
@@ -116,6 +165,8 @@ impl Page {
             is_lottery: visit
                 .room
                 .decide(|room| room.plan().terms.policy == RoomPolicy::Lottery),
+            times: Times::of(app, language),
+            may_return: app.settings.agent.offers_max > 1,
             phone_required: offices.iter().any(|office| office.phone_required),
             fault,
             written,
@@ -138,6 +189,11 @@ pub(super) fn link(app: &App, visit: &Visit) -> Option<String> {
         let secret = agent.known(id)?.contact.secret;
         Some(links::wish(id, secret, visit.language, ""))
     })
+}
+
+/// The page of the room.
+fn room(visit: &Visit) -> String {
+    format!("{}{}", visit.path(), visit.query())
 }
 
 /// The offices of the room.
@@ -169,9 +225,9 @@ pub(crate) async fn form(
         return no_room(&query);
     };
     if !is_possible(&app, &visit) || link(&app, &visit).is_some() {
-        return Ok(to(&format!("{}{}", visit.path(), visit.query())));
+        return Ok(see_other(&room(&visit)));
     }
-    shown(
+    with_forms(
         StatusCode::OK,
         &Page::of(&app, &visit, None, Written::default()),
     )
@@ -191,14 +247,14 @@ pub(crate) async fn lay(
         return no_room(&query);
     };
     if let Some(link) = link(&app, &visit) {
-        return Ok(to(&link));
+        return Ok(see_other(&link));
     }
     let ticket = visit.ticket.as_ref().map(|(ticket, _)| ticket.id);
     let Some(ticket) = ticket.filter(|_| is_possible(&app, &visit)) else {
-        return Ok(to(&format!("{}{}", visit.path(), visit.query())));
+        return Ok(see_other(&room(&visit)));
     };
     let client = ClientAddress::of_request(&request, &app.settings.server.trusted_proxies);
-    let limited = app.limits.check(Action::Book, client);
+    let limited = app.limits.check(Action::Wish, client);
     let body = Bytes::from_request(request, &()).await;
     let body = body.map_err(|_| ApiError::new(Kind::BodyTooLarge, "Send the page's own form."))?;
     let written = written(&body);
@@ -215,18 +271,19 @@ pub(crate) async fn lay(
         },
     };
     match laid {
-        Ok(_) => Ok(to(&link(&app, &visit).ok_or_else(unknown)?)),
+        Ok(_) => Ok(see_other(&link(&app, &visit).ok_or_else(unknown)?)),
         Err(error) => {
-            let fault = Fault::of(&error);
-            let error = error.into_response();
-            let page = Page::of(&app, &visit, Some(fault), written);
-            shown(error.status(), &page)
+            let page = Page::of(&app, &visit, Some(Fault::of(&error)), written);
+            Ok(as_refused(error, with_forms(StatusCode::OK, &page)?))
         }
     }
 }
 
 fn written(body: &[u8]) -> Written {
-    let mut written = Written::default();
+    let mut written = Written {
+        manner: Manner::Ask,
+        ..Written::default()
+    };
     for (name, value) in form_urlencoded::parse(body) {
         let value = value.into_owned();
         match &*name {
@@ -234,7 +291,7 @@ fn written(body: &[u8]) -> Written {
             "name" => written.name = value,
             "email" => written.email = value,
             "phone" => written.phone = value,
-            "auto_accept" => written.auto_accept = true,
+            "booking" => written.manner = Manner::named(&value),
             _ => {}
         }
     }
@@ -259,8 +316,8 @@ fn wished(app: &App, visit: &Visit, written: &Written) -> wire::WishRequest {
         windows: None,
         earliest: None,
         latest: None,
-        notice_minutes: None,
-        auto_accept: written.auto_accept,
+        notice_minutes: (written.manner == Manner::AskSoon).then_some(0),
+        auto_accept: written.manner == Manner::AtOnce,
         instead_of: None,
         person: wire::Person {
             name: written.name.clone(),
@@ -271,21 +328,4 @@ fn wished(app: &App, visit: &Visit, written: &Written) -> wire::WishRequest {
         language: Some(visit.language.code().to_owned()),
         notify: Some(wire::Notify::Email),
     }
-}
-
-fn shown(status: StatusCode, page: &Page) -> Result<Response, ApiError> {
-    let mut response = (status, html(page)?).into_response();
-    let headers = response.headers_mut();
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    // Where nothing is encrypted, only the origin tells our forms from those of others.
-    let own = HeaderValue::from_static("same-origin");
-    headers.insert(header::REFERRER_POLICY, own);
-    Ok(response)
-}
-
-fn to(address: &str) -> Response {
-    let to = HeaderValue::try_from(address).expect("ids and tokens are letters, digits, - and _");
-    let no_store = HeaderValue::from_static("no-store");
-    let headers = [(header::LOCATION, to), (header::CACHE_CONTROL, no_store)];
-    (StatusCode::SEE_OTHER, headers).into_response()
 }

@@ -1,18 +1,19 @@
 //! The page of a booking that has come of a wish.
 
 use askama::Template;
-use axum::extract::{RawQuery, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::extract::{FromRequestParts, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use morgenruh_engine::rules::ids::{ReservationId, Secret};
 use morgenruh_engine::shell::engine::Booking;
 
-use super::view::{Facts, booked, say};
-use super::{HEADERS, Parts, both, links, ours};
+use super::view::{Facts, booked};
+use super::{HEADERS, Ours, links, named, not_found, shown, to};
 use crate::app::{App, AppState};
 use crate::clock;
 use crate::handlers::bookings::{not_changed, settled};
-use crate::handlers::waiting_page::html;
+use crate::handlers::pages::as_refused;
 use crate::invitation::invitation;
 use crate::language::Language;
 use crate::problem::{ApiError, Kind};
@@ -39,25 +40,35 @@ struct Page {
     facts: Facts,
 }
 
-struct Visit {
+/// Somebody who looks at a booking; whoever names none sees a page that says so.
+pub(crate) struct Visit {
     language: Language,
     id: ReservationId,
     manage: Secret,
     booking: Booking,
 }
 
-impl Visit {
-    /// None when there is no such booking.
-    fn of(app: &App, parts: Parts, query: &str) -> Option<Visit> {
-        let (id, manage) = both(parts)?;
-        Some(Visit {
-            language: Language::of(query),
+impl FromRequestParts<AppState> for Visit {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Visit, Response> {
+        let language = Language::of(parts.uri.query().unwrap_or_default());
+        let unknown = || {
+            let path = "/".to_owned();
+            not_found(&Page::of(language, path, Stage::Unknown, Vec::new()))
+        };
+        let (id, manage) = named(parts, app).await.ok_or_else(unknown)?;
+        let booking = app.engine.booking(id, manage);
+        Ok(Visit {
+            language,
             id,
             manage,
-            booking: app.engine.booking(id, manage).ok()?,
+            booking: booking.map_err(|_| unknown())?,
         })
     }
+}
 
+impl Visit {
     fn page(&self, app: &App) -> Page {
         let stage = match &self.booking {
             booking if booking.cancelled => Stage::Cancelled,
@@ -94,7 +105,7 @@ impl Page {
             language,
             path,
             query: format!("?lang={}", language.code()),
-            heading: say(language, de, leicht, en),
+            heading: language.say(de, leicht, en),
             failed: false,
             stage,
             facts,
@@ -103,48 +114,26 @@ impl Page {
 }
 
 /// `GET /termin/{id}/{token}`
-pub(crate) async fn show(
-    State(app): State<AppState>,
-    parts: Parts,
-    RawQuery(query): RawQuery,
-) -> Result<Response, ApiError> {
-    let query = query.unwrap_or_default();
-    let Some(visit) = Visit::of(&app, parts, &query) else {
-        return unknown(&query);
-    };
-    Ok((HEADERS, html(&visit.page(&app))?).into_response())
+pub(crate) async fn show(State(app): State<AppState>, visit: Visit) -> Result<Response, ApiError> {
+    shown(&visit.page(&app))
 }
 
 /// `GET /termin/{id}/{token}/termin.ics`
-pub(crate) async fn calendar(
-    State(app): State<AppState>,
-    parts: Parts,
-    RawQuery(query): RawQuery,
-) -> Result<Response, ApiError> {
-    let query = query.unwrap_or_default();
-    let Some(visit) = Visit::of(&app, parts, &query) else {
-        return unknown(&query);
-    };
+pub(crate) async fn calendar(State(app): State<AppState>, visit: Visit) -> Response {
     let (method, text) = invitation(app.catalogue(), &visit.booking, clock::now());
     let media_type = format!("text/calendar; charset=utf-8; method={method}");
     let attachment = HeaderValue::from_static("attachment; filename=\"termin.ics\"");
     let headers = [(header::CONTENT_DISPOSITION, attachment)];
     let media_type = [(header::CONTENT_TYPE, media_type)];
-    Ok((HEADERS, headers, media_type, text).into_response())
+    (HEADERS, headers, media_type, text).into_response()
 }
 
 /// `POST /termin/{id}/{token}/absagen`
 pub(crate) async fn cancel(
     State(app): State<AppState>,
-    parts: Parts,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
+    _: Ours,
+    visit: Visit,
 ) -> Result<Response, ApiError> {
-    ours(&app, &headers)?;
-    let query = query.unwrap_or_default();
-    let Some(visit) = Visit::of(&app, parts, &query) else {
-        return unknown(&query);
-    };
     let now = clock::now();
     let outcome = settled(&app, |done| {
         app.engine.cancel(now, visit.id, visit.manage, done);
@@ -156,16 +145,12 @@ pub(crate) async fn cancel(
         }
         let mut page = visit.page(&app);
         page.failed = true;
-        let status = error.into_response().status();
-        return Ok((status, HEADERS, html(&page)?).into_response());
+        return Ok(as_refused(error, shown(&page)?));
     }
-    let to = links::booking(visit.id, visit.manage, visit.language, "");
-    let to = HeaderValue::try_from(to).expect("ids and tokens are letters, digits, - and _");
-    Ok((StatusCode::SEE_OTHER, HEADERS, [(header::LOCATION, to)]).into_response())
-}
-
-fn unknown(query: &str) -> Result<Response, ApiError> {
-    let language = Language::of(query);
-    let page = Page::of(language, "/".to_owned(), Stage::Unknown, Vec::new());
-    Ok((StatusCode::NOT_FOUND, HEADERS, html(&page)?).into_response())
+    Ok(to(&links::booking(
+        visit.id,
+        visit.manage,
+        visit.language,
+        "",
+    )))
 }

@@ -8,6 +8,9 @@ use crate::language::Language;
 /// Said by a page that is about one offer.
 pub(crate) const OFFER_PARAMETER: &str = "angebot";
 
+/// Said by a form that gives a booking back.
+pub(crate) const BOOKING_PARAMETER: &str = "termin";
+
 /// The page of a wish, or of something to be done with it: `/zuruecknehmen`.
 pub(crate) fn wish(id: WishId, secret: Secret, language: Language, what: &str) -> String {
     format!("/wunsch/{id}/{secret}{what}{}", query(language))

@@ -6,9 +6,12 @@ pub(crate) mod booking;
 pub(crate) mod links;
 mod view;
 
+use std::str::FromStr;
+
+use askama::Template;
 use axum::body::Bytes;
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{FromRequestParts, Path, RawQuery, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use morgenruh_engine::rules::ids::{ReservationId, Secret};
@@ -16,9 +19,9 @@ use morgenruh_engine::rules::wish::WishId;
 use morgenruh_engine::rules::wish::agent::{Known, Standing};
 
 use self::links::OFFER_PARAMETER;
-use self::view::{Notice, Page};
-use super::waiting_page::html;
-use super::wishes::{offers, with_secret, withdrawn};
+use self::view::{Notice, Page, Question};
+use super::pages::{as_refused, html, see_other};
+use super::wishes::{go_on, offers, with_secret, withdrawn};
 use crate::app::{App, AppState};
 use crate::clock;
 use crate::language::{Language, parameter};
@@ -36,43 +39,46 @@ const HEADERS: [(HeaderName, HeaderValue); 2] = [
     ),
 ];
 
-/// The two parts of an address that name something and give the right to it.
-type Parts = Result<Path<(String, String)>, PathRejection>;
-
-/// Somebody who looks at a wish.
-struct Visit {
+/// Somebody who looks at a wish; whoever names none sees a page that says so.
+pub(crate) struct Visit {
     language: Language,
     id: WishId,
     secret: Secret,
     known: Known,
 }
 
-impl Visit {
-    /// None when there is no such wish.
-    fn of(app: &App, parts: Parts, query: &str) -> Option<Visit> {
-        let (id, secret) = both(parts)?;
-        Some(Visit {
-            language: Language::of(query),
+impl FromRequestParts<AppState> for Visit {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Visit, Response> {
+        let language = Language::of(parts.uri.query().unwrap_or_default());
+        let unknown = || not_found(&Page::unknown(language, "/"));
+        let (id, secret) = named(parts, app).await.ok_or_else(unknown)?;
+        Ok(Visit {
+            language,
             id,
             secret,
-            known: with_secret(app, id, secret).ok()?,
+            known: with_secret(app, id, secret).map_err(|_| unknown())?,
         })
     }
+}
 
+impl Visit {
     fn page(&self, app: &App, notice: Option<Notice>) -> Page {
         let wish = (self.id, &self.known);
         Page::of(app, clock::now(), wish, self.language, notice)
     }
 
-    /// To the page, so that loading it again sends nothing twice.
     fn back(&self) -> Response {
-        let to = links::wish(self.id, self.secret, self.language, "");
-        let to = HeaderValue::try_from(to).expect("ids and tokens are letters, digits, - and _");
-        (StatusCode::SEE_OTHER, HEADERS, [(header::LOCATION, to)]).into_response()
+        to(&links::wish(self.id, self.secret, self.language, ""))
     }
 
-    /// The page as it is by now, with what went wrong.
-    fn told(&self, app: &App, error: ApiError) -> Result<Response, ApiError> {
+    /// To the page when something was done, and otherwise the page as it is by now, with what went
+    /// wrong.
+    fn told<T>(&self, app: &App, outcome: Result<T, ApiError>) -> Result<Response, ApiError> {
+        let Err(error) = outcome else {
+            return Ok(self.back());
+        };
         let notice = match error.kind() {
             Kind::OfferGone | Kind::OfferUnknown => Notice::Gone,
             Kind::BookingOver
@@ -85,114 +91,116 @@ impl Visit {
         let known = with_secret(app, self.id, self.secret)?;
         let wish = (self.id, &known);
         let page = Page::of(app, clock::now(), wish, self.language, Some(notice));
-        let error = error.into_response();
-        let mut response = (error.status(), HEADERS, html(&page)?).into_response();
-        if let Some(later) = error.headers().get(header::RETRY_AFTER) {
-            let headers = response.headers_mut();
-            headers.insert(header::RETRY_AFTER, later.clone());
-        }
-        Ok(response)
+        Ok(as_refused(error, shown(&page)?))
+    }
+}
+
+/// A form that was sent from one of our pages.
+pub(crate) struct Ours;
+
+impl FromRequestParts<AppState> for Ours {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Ours, ApiError> {
+        ours(app, &parts.headers).map(|()| Ours)
     }
 }
 
 /// `GET /wunsch/{id}/{token}`
-pub(crate) async fn show(
-    State(app): State<AppState>,
-    parts: Parts,
-    RawQuery(query): RawQuery,
-) -> Result<Response, ApiError> {
-    let query = query.unwrap_or_default();
-    let Some(visit) = Visit::of(&app, parts, &query) else {
-        return unknown(&query);
-    };
-    Ok((HEADERS, html(&visit.page(&app, None))?).into_response())
+pub(crate) async fn show(State(app): State<AppState>, visit: Visit) -> Result<Response, ApiError> {
+    shown(&visit.page(&app, None))
 }
 
 /// `GET /wunsch/{id}/{token}/annehmen` and `/ablehnen`: the page, where the offer can be answered
 /// if it still stands.
 pub(crate) async fn show_offer(
     State(app): State<AppState>,
-    parts: Parts,
+    visit: Visit,
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
-    let query = query.unwrap_or_default();
-    let Some(visit) = Visit::of(&app, parts, &query) else {
-        return unknown(&query);
-    };
-    let asked = parameter(&query, OFFER_PARAMETER);
+    let asked = parameter(&query.unwrap_or_default(), OFFER_PARAMETER);
     let stands = match visit.known.standing {
         Standing::Offered(offer) => asked == Some(offer.seat.to_string()),
         // What has come of it is said anyway.
         Standing::Booked { .. } | Standing::Deciding => true,
-        Standing::Undrawn | Standing::Waiting | Standing::Ended(_) => false,
+        Standing::Undrawn | Standing::Waiting | Standing::Asleep | Standing::Ended(_) => false,
     };
     let notice = (!stands).then_some(Notice::Gone);
-    Ok((HEADERS, html(&visit.page(&app, notice))?).into_response())
+    shown(&visit.page(&app, notice))
 }
 
 /// `POST /wunsch/{id}/{token}/annehmen`
 pub(crate) async fn accept(
     State(app): State<AppState>,
-    parts: Parts,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
+    _: Ours,
+    visit: Visit,
     body: Bytes,
 ) -> Result<Response, ApiError> {
-    ours(&app, &headers)?;
-    let query = query.unwrap_or_default();
-    let Some(visit) = Visit::of(&app, parts, &query) else {
-        return unknown(&query);
-    };
-    let Some(seat) = offer_in(&body) else {
+    let Some(seat) = id_in(&body, OFFER_PARAMETER) else {
         return Ok(visit.back());
     };
-    match offers::accepted(&app, seat, visit.secret).await {
-        Ok(_) => Ok(visit.back()),
-        Err(error) => visit.told(&app, error),
-    }
+    let outcome = offers::accepted(&app, seat, visit.secret).await;
+    visit.told(&app, outcome)
 }
 
 /// `POST /wunsch/{id}/{token}/ablehnen`
 pub(crate) async fn decline(
     State(app): State<AppState>,
-    parts: Parts,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
+    _: Ours,
+    visit: Visit,
     body: Bytes,
 ) -> Result<Response, ApiError> {
-    ours(&app, &headers)?;
-    let query = query.unwrap_or_default();
-    let Some(visit) = Visit::of(&app, parts, &query) else {
-        return unknown(&query);
-    };
-    let Some(seat) = offer_in(&body) else {
+    let Some(seat) = id_in(&body, OFFER_PARAMETER) else {
         return Ok(visit.back());
     };
-    match offers::declined(&app, seat, visit.secret).await {
-        Ok(()) => Ok(visit.back()),
-        Err(error) => visit.told(&app, error),
-    }
+    let outcome = offers::declined(&app, seat, visit.secret).await;
+    visit.told(&app, outcome)
+}
+
+/// `POST /wunsch/{id}/{token}/weiter`: the wish still stands.
+pub(crate) async fn confirm(
+    State(app): State<AppState>,
+    _: Ours,
+    visit: Visit,
+) -> Result<Response, ApiError> {
+    let outcome = go_on::confirmed(&app, visit.id, visit.secret).await;
+    visit.told(&app, outcome)
+}
+
+/// `GET /wunsch/{id}/{token}/zurueckgeben`: asks first.
+pub(crate) async fn ask_to_give_back(
+    State(app): State<AppState>,
+    visit: Visit,
+) -> Result<Response, ApiError> {
+    shown(&visit.page(&app, None).asking(Question::GiveBack))
+}
+
+/// `POST /wunsch/{id}/{token}/zurueckgeben`
+pub(crate) async fn give_back(
+    State(app): State<AppState>,
+    _: Ours,
+    visit: Visit,
+    body: Bytes,
+) -> Result<Response, ApiError> {
+    let Some(booking) = id_in(&body, links::BOOKING_PARAMETER) else {
+        return Ok(visit.back());
+    };
+    let outcome = go_on::given_back(&app, visit.id, visit.secret, booking).await;
+    visit.told(&app, outcome)
 }
 
 /// `GET /wunsch/{id}/{token}/zuruecknehmen`: asks first.
 pub(crate) async fn ask_to_withdraw(
     State(app): State<AppState>,
-    parts: Parts,
-    RawQuery(query): RawQuery,
+    visit: Visit,
 ) -> Result<Response, ApiError> {
-    let query = query.unwrap_or_default();
-    let Some(visit) = Visit::of(&app, parts, &query) else {
-        return unknown(&query);
-    };
-    let page = visit.page(&app, None).asking();
-    Ok((HEADERS, html(&page)?).into_response())
+    shown(&visit.page(&app, None).asking(Question::Withdraw))
 }
 
 /// `POST /wunsch/{id}/{token}/zuruecknehmen`, from our page or from a mail provider.
 pub(crate) async fn withdraw(
     State(app): State<AppState>,
-    parts: Parts,
-    RawQuery(query): RawQuery,
+    visit: Visit,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, ApiError> {
@@ -200,16 +208,12 @@ pub(crate) async fn withdraw(
     if !one_click {
         ours(&app, &headers)?;
     }
-    let query = query.unwrap_or_default();
-    let Some(visit) = Visit::of(&app, parts, &query) else {
-        return unknown(&query);
-    };
-    match withdrawn(&app, visit.id, visit.secret).await {
-        // A provider follows nowhere.
-        Ok(()) if one_click => Ok((StatusCode::OK, HEADERS).into_response()),
-        Ok(()) => Ok(visit.back()),
-        Err(error) => visit.told(&app, error),
+    let outcome = withdrawn(&app, visit.id, visit.secret).await;
+    // A provider follows nowhere.
+    if one_click && outcome.is_ok() {
+        return Ok((StatusCode::OK, HEADERS).into_response());
     }
+    visit.told(&app, outcome)
 }
 
 /// Whether a form was sent from one of our pages. They tell nobody where they are, so that without
@@ -222,19 +226,29 @@ fn ours(app: &App, headers: &HeaderMap) -> Result<(), ApiError> {
     same_site::check(headers, app.settings.server.public_url.as_deref())
 }
 
-fn both<Id: std::str::FromStr>(parts: Parts) -> Option<(Id, Secret)> {
-    let Path((id, secret)) = parts.ok()?;
+/// The two parts of an address that name something and give the right to it.
+async fn named<Id: FromStr>(parts: &mut Parts, app: &AppState) -> Option<(Id, Secret)> {
+    let path = Path::<(String, String)>::from_request_parts(parts, app).await;
+    let Path((id, secret)) = path.ok()?;
     id.parse().ok().zip(secret.parse().ok())
 }
 
-/// The offer that a form is about.
-fn offer_in(body: &[u8]) -> Option<ReservationId> {
+/// The offer or the booking that a form is about.
+fn id_in(body: &[u8], parameter: &str) -> Option<ReservationId> {
     let mut fields = form_urlencoded::parse(body);
-    let (_, offer) = fields.find(|(name, _)| name == OFFER_PARAMETER)?;
-    offer.parse().ok()
+    let (_, id) = fields.find(|(name, _)| name == parameter)?;
+    id.parse().ok()
 }
 
-fn unknown(query: &str) -> Result<Response, ApiError> {
-    let page = Page::unknown(Language::of(query), "/");
-    Ok((StatusCode::NOT_FOUND, HEADERS, html(&page)?).into_response())
+fn shown(page: &impl Template) -> Result<Response, ApiError> {
+    Ok((HEADERS, html(page)?).into_response())
+}
+
+fn not_found(page: &impl Template) -> Response {
+    let page = shown(page).map(|page| (StatusCode::NOT_FOUND, page));
+    page.into_response()
+}
+
+fn to(address: &str) -> Response {
+    (HEADERS, see_other(address)).into_response()
 }

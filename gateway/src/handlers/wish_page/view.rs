@@ -27,6 +27,8 @@ pub(super) enum State {
     Waiting {
         outlook: wire::Outlook,
         auto_accept: bool,
+        /// Whether it gets nothing until somebody says that it still stands.
+        is_asleep: bool,
     },
     Pending,
     Offered {
@@ -36,6 +38,9 @@ pub(super) enum State {
     Booked {
         /// Where the booking is looked at; None for one that was brought forward.
         link: Option<String>,
+        /// The booking, if it can be given back for another one.
+        returnable: Option<String>,
+        is_cancelled: bool,
     },
     Ended(WishEnding),
 }
@@ -44,21 +49,27 @@ impl State {
     fn of(app: &App, now: UnixMillis, id: WishId, known: &Known, language: Language) -> State {
         let zone = &app.catalogue().city.zone;
         match known.standing {
-            Standing::Undrawn | Standing::Waiting => State::Waiting {
+            Standing::Undrawn | Standing::Waiting | Standing::Asleep => State::Waiting {
                 outlook: wishes::outlook(app, now, id, known.place, &known.wish),
                 auto_accept: known.wish.auto_accept,
+                is_asleep: known.standing == Standing::Asleep,
             },
             Standing::Deciding => State::Pending,
             Standing::Offered(offer) => State::Offered {
                 offer: offer.seat.to_string(),
                 deadline: language.moment(zone, to_the_minute(UnixMillis(offer.deadline))),
             },
-            Standing::Booked { booking, .. } => State::Booked {
-                link: known.wish.instead_of.is_none().then(|| {
-                    let manage = known.manage_secret();
-                    links::booking(booking, manage, language, "")
-                }),
-            },
+            Standing::Booked { booking, .. } => {
+                let manage = known.manage_secret();
+                let is_new = known.wish.instead_of.is_none();
+                let made = app.engine.booking(booking, manage);
+                State::Booked {
+                    link: is_new.then(|| links::booking(booking, manage, language, "")),
+                    returnable: wishes::go_on::is_returnable(app, now, id, known)
+                        .then(|| booking.to_string()),
+                    is_cancelled: made.is_ok_and(|made| made.cancelled),
+                }
+            }
             Standing::Ended(how) => State::Ended(how),
         }
     }
@@ -78,6 +89,13 @@ impl State {
                 "Diesen Wunsch kennen wir nicht",
                 "We do not know this wish",
             ),
+            State::Waiting {
+                is_asleep: true, ..
+            } => (
+                "Ihr Terminwunsch macht Pause",
+                "Ihr Termin-Wunsch macht Pause",
+                "Your wish for an appointment is paused",
+            ),
             State::Waiting { .. } => (
                 "Ihr Terminwunsch ist vorgemerkt",
                 "Wir haben Ihren Termin-Wunsch",
@@ -93,6 +111,13 @@ impl State {
                 "Ein Termin ist frei für Sie",
                 "An appointment is free for you",
             ),
+            State::Booked {
+                is_cancelled: true, ..
+            } => (
+                "Ihr Termin ist abgesagt",
+                "Ihr Termin ist abgesagt",
+                "Your appointment is cancelled",
+            ),
             State::Booked { .. } => (
                 "Ihr Termin ist gebucht",
                 "Sie haben einen Termin",
@@ -104,7 +129,54 @@ impl State {
                 "Your wish for an appointment has ended",
             ),
         };
-        say(language, de, leicht, en)
+        language.say(de, leicht, en)
+    }
+}
+
+/// What is asked before it is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Question {
+    Withdraw,
+    GiveBack,
+}
+
+impl Question {
+    /// Whether there is anything of which this can be asked.
+    fn is_about(self, state: &State) -> bool {
+        match (self, state) {
+            (Question::Withdraw, state) => state.goes_on(),
+            (
+                Question::GiveBack,
+                State::Booked {
+                    returnable,
+                    is_cancelled,
+                    ..
+                },
+            ) => returnable.is_some() && !is_cancelled,
+            (Question::GiveBack, _) => false,
+        }
+    }
+
+    fn path(self) -> &'static str {
+        match self {
+            Question::Withdraw => "/zuruecknehmen",
+            Question::GiveBack => "/zurueckgeben",
+        }
+    }
+
+    fn heading(self, language: Language) -> &'static str {
+        match self {
+            Question::Withdraw => language.say(
+                "Möchten Sie Ihren Terminwunsch löschen?",
+                "Möchten Sie Ihren Termin-Wunsch löschen?",
+                "Do you want to delete your wish?",
+            ),
+            Question::GiveBack => language.say(
+                "Möchten Sie diesen Termin zurückgeben?",
+                "Möchten Sie diesen Termin zurückgeben?",
+                "Do you want to give this appointment back?",
+            ),
+        }
     }
 }
 
@@ -133,8 +205,7 @@ pub(super) struct Page {
     /// What is wished for, offered or booked.
     facts: Facts,
     by_email: bool,
-    /// Whether it is to be asked if the wish is to be taken back.
-    asks: bool,
+    asks: Option<Question>,
 }
 
 impl Page {
@@ -149,7 +220,7 @@ impl Page {
             state: State::Unknown,
             facts: Vec::new(),
             by_email: false,
-            asks: false,
+            asks: None,
         }
     }
 
@@ -191,36 +262,18 @@ impl Page {
             state,
             facts,
             by_email: known.contact.notify == Notify::Email,
-            asks: false,
+            asks: None,
         }
     }
 
-    /// The same, asking whether the wish is to be taken back.
-    pub(super) fn asking(mut self) -> Page {
-        if self.state.goes_on() {
-            self.asks = true;
-            self.path.push_str("/zuruecknehmen");
-            self.heading = say(
-                self.language,
-                "Möchten Sie Ihren Terminwunsch löschen?",
-                "Möchten Sie Ihren Termin-Wunsch löschen?",
-                "Do you want to delete your wish?",
-            );
+    /// The same, asking first whether that is to be done; if it cannot be, just the page.
+    pub(super) fn asking(mut self, question: Question) -> Page {
+        if question.is_about(&self.state) {
+            self.asks = Some(question);
+            self.path.push_str(question.path());
+            self.heading = question.heading(self.language);
         }
         self
-    }
-}
-
-pub(super) fn say(
-    language: Language,
-    de: &'static str,
-    leicht: &'static str,
-    en: &'static str,
-) -> &'static str {
-    match language {
-        Language::De => de,
-        Language::DeLeicht => leicht,
-        Language::En => en,
     }
 }
 
@@ -240,12 +293,7 @@ pub(super) fn booked(
         &confirmed.services,
     );
     let mut facts = visit(app, language, &visited);
-    let number = say(
-        language,
-        "Terminnummer",
-        "Termin-Nummer",
-        "Appointment number",
-    );
+    let number = language.say("Terminnummer", "Termin-Nummer", "Appointment number");
     facts.push((number, confirmed.id.code()));
     facts
 }

@@ -1,5 +1,6 @@
 //! `/wishes`: what somebody would take, should it become free.
 
+pub(crate) mod go_on;
 pub(crate) mod offers;
 pub(crate) mod read;
 mod show;
@@ -208,6 +209,8 @@ struct Identified {
         (status = 200, body = wire::Wish),
         (status = 404, description = "wish-unknown, also for a wrong token",
          body = wire::Problem, content_type = "application/problem+json"),
+        (status = 429, description = "rate-limited: come back after Retry-After",
+         body = wire::Problem, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn look(
@@ -237,6 +240,8 @@ pub(crate) async fn look(
         (status = 409, description = "wish-over, wish-pending, move-refused",
          body = wire::Problem, content_type = "application/problem+json"),
         (status = 422, body = wire::Problem, content_type = "application/problem+json"),
+        (status = 429, description = "rate-limited: come back after Retry-After",
+         body = wire::Problem, content_type = "application/problem+json"),
         (status = 503, body = wire::Problem, content_type = "application/problem+json"),
     )
 )]
@@ -282,6 +287,8 @@ pub(crate) async fn change(
         (status = 204, description = "It is over, also if it was before"),
         (status = 404, body = wire::Problem, content_type = "application/problem+json"),
         (status = 409, description = "wish-over: it is a booking; wish-pending",
+         body = wire::Problem, content_type = "application/problem+json"),
+        (status = 429, description = "rate-limited: come back after Retry-After",
          body = wire::Problem, content_type = "application/problem+json"),
         (status = 503, body = wire::Problem, content_type = "application/problem+json"),
     )
@@ -331,7 +338,7 @@ pub(crate) fn unknown() -> ApiError {
 
 fn unchangeable(standing: Standing) -> Option<ApiError> {
     match standing {
-        Standing::Undrawn | Standing::Waiting => None,
+        Standing::Undrawn | Standing::Waiting | Standing::Asleep => None,
         Standing::Deciding | Standing::Offered(_) => Some(refused(WishError::Pending)),
         over => Some(refused(WishError::Over(over))),
     }

@@ -5,11 +5,11 @@ use jiff::civil::Date;
 use morgenruh_engine::rules::catalogue::{Catalogue, Office, OfficeIndex, ServiceIndex};
 use morgenruh_engine::rules::ids::{ReservationId, Secret};
 use morgenruh_engine::rules::need::{Need, Services};
-use morgenruh_engine::rules::time::{DayNumber, UnixMillis};
+use morgenruh_engine::rules::time::{DayNumber, Millis, UnixMillis};
 use morgenruh_engine::rules::wish::fact::{Contact, Notify};
 use morgenruh_engine::rules::wish::windows::Windows;
 use morgenruh_engine::rules::wish::{
-    Instead, NOTICE_MINUTES_MAX, OFFICES_MAX, SPAN_DAYS_MAX, Wish,
+    Instead, NOTICE_MINUTES_MAX, OFFICES_MAX, SPAN_DAYS_MAX, Wish, usual_notice,
 };
 use morgenruh_engine::shell::engine::Booking;
 use morgenruh_wire as wire;
@@ -61,13 +61,14 @@ pub(crate) fn wish(
         Some(text) => day(text, "latest")?,
     };
     let days = days(today, (today, from), until, last)?;
+    let unnamed = usual_notice_of(app, now, request.auto_accept, until);
     let wish = Wish {
         services,
         offices: numbers(catalogue, &offices),
         windows: windows(request.windows.as_deref())?,
         from: days.0,
         until: days.1,
-        notice_minutes: notice(request.notice_minutes.unwrap_or(0))?,
+        notice_minutes: notice(request.notice_minutes.unwrap_or(unnamed))?,
         auto_accept: request.auto_accept,
         instead_of: booking.map(|booking| Instead {
             booking: booking.confirmed.contract.origin,
@@ -292,12 +293,19 @@ fn windows(named: Option<&[wire::WishWindow]>) -> Result<Windows, ApiError> {
     Ok(windows)
 }
 
+/// The notice of a wish that names none, in minutes. Whoever is asked about a near seat has little
+/// time to answer, and most such offers lapse: nobody gets them who has not asked for them, unless
+/// the whole wish is near.
+fn usual_notice_of(app: &App, now: UnixMillis, auto_accept: bool, until: Date) -> u32 {
+    let near = app.settings.agent.near_hours * 60;
+    let is_near = until <= app.engine.date_of(now + Millis::from_minutes(near));
+    if auto_accept || is_near { 0 } else { near }
+}
+
 fn notice(minutes: u32) -> Result<u32, ApiError> {
-    if minutes <= NOTICE_MINUTES_MAX {
-        return Ok(minutes);
-    }
-    let detail = format!("At most {NOTICE_MINUTES_MAX} minutes.");
-    Err(ApiError::new(Kind::WindowInvalid, detail).at("notice_minutes"))
+    let detail = || format!("At most {NOTICE_MINUTES_MAX} minutes.");
+    usual_notice(minutes)
+        .ok_or_else(|| ApiError::new(Kind::WindowInvalid, detail()).at("notice_minutes"))
 }
 
 fn day(text: &str, field: &'static str) -> Result<Date, ApiError> {

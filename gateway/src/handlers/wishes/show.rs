@@ -10,6 +10,7 @@ use morgenruh_engine::rules::wish::windows::{HOURS, Windows};
 use morgenruh_engine::rules::wish::{Place, Wish, WishId};
 use morgenruh_wire as wire;
 
+use super::go_on::is_returnable;
 use super::read::{numbers, office_ids};
 use crate::app::App;
 use crate::needs;
@@ -24,7 +25,10 @@ pub(crate) fn view(app: &App, now: UnixMillis, id: WishId, known: &Known) -> wir
     let catalogue = app.catalogue();
     let zone = &catalogue.city.zone;
     let wish = &known.wish;
-    let waits = matches!(known.standing, Standing::Waiting | Standing::Undrawn);
+    let waits = matches!(
+        known.standing,
+        Standing::Waiting | Standing::Undrawn | Standing::Asleep
+    );
     let mut view = wire::Wish {
         id: id.to_string(),
         manage_token: None,
@@ -49,6 +53,7 @@ pub(crate) fn view(app: &App, now: UnixMillis, id: WishId, known: &Known) -> wir
         offers_max: app.settings.agent.offers_max,
         offer: None,
         booking: None,
+        returnable: is_returnable(app, now, id, known),
         ended: None,
         outlook: waits.then(|| outlook(app, now, id, known.place, wish)),
         wider: waits.then(|| wider(app, now, id, wish)),
@@ -56,9 +61,10 @@ pub(crate) fn view(app: &App, now: UnixMillis, id: WishId, known: &Known) -> wir
     view.status = match known.standing {
         Standing::Undrawn => "undrawn",
         Standing::Waiting => "waiting",
+        Standing::Asleep => "asleep",
         Standing::Deciding => "pending",
         Standing::Offered(open) => {
-            view.offer = Some(offer(app, &open));
+            view.offer = Some(offer(app, &open, known.reminder));
             "offered"
         }
         Standing::Booked { booking, seat } => {
@@ -89,7 +95,7 @@ pub(super) fn place(app: &App, place: Place) -> wire::WishPlace {
     }
 }
 
-fn offer(app: &App, offer: &Offer) -> wire::WishOffer {
+fn offer(app: &App, offer: &Offer, reminder: Option<UnixMillis>) -> wire::WishOffer {
     let catalogue = app.catalogue();
     let zone = &catalogue.city.zone;
     let office = catalogue.office_by_number(offer.seat.day_key().office);
@@ -99,6 +105,7 @@ fn offer(app: &App, offer: &Offer) -> wire::WishOffer {
         start: texts::time(zone, UnixMillis(offer.start)),
         end: texts::time(zone, UnixMillis(offer.end)),
         deadline: texts::time(zone, UnixMillis(offer.deadline)),
+        reminder: reminder.map(|at| texts::time(zone, at)),
     }
 }
 

@@ -195,7 +195,7 @@ fn an_offer_says_when_where_and_until_when() {
     ] {
         let received = office.deliver(&Notice {
             language,
-            ..notice(offered())
+            ..notice(offered(false))
         });
         let letter = parse_mail(&received.raw).unwrap();
         let subject = head(&letter, "Subject").unwrap();
@@ -211,6 +211,53 @@ fn an_offer_says_when_where_and_until_when() {
             "\nhttps://termine.example.org/wunsch/AAAAAAAAAAc?token=geheim\n",
         ] {
             assert!(text.contains(part), "no {part} in\n{text}");
+        }
+    }
+}
+
+#[test]
+fn letters_say_what_can_be_done_by_whoever_did_not_answer_or_was_not_asked() {
+    let office = Office::open(MailTls::Off);
+    let mut unasked = booked(false);
+    if let NoticeKind::Booked { give_back, .. } = &mut unasked {
+        *give_back = Some("/wunsch/AAAAAAAAAAc/geheim/zurueckgeben".to_owned());
+    }
+    let lapsed = NoticeKind::Lapsed { visit: visit() };
+    let wish = "https://termine.example.org/wunsch/AAAAAAAAAAc";
+    for (kind, subject, parts) in [
+        (
+            offered(true),
+            "Der Termin ist noch für Sie frei: bitte antworten Sie bis Donnerstag, 24. Dezember",
+            [
+                "noch nicht geantwortet".to_owned(),
+                format!("\n{wish}/angebote/1/annehmen?token=geheim\n"),
+            ],
+        ),
+        (
+            lapsed,
+            "Ein Angebot ist abgelaufen: Warten Sie weiter?",
+            [
+                "Ihr Wunsch macht Pause".to_owned(),
+                format!("Ja, ich warte weiter:\n{wish}?token=geheim\n"),
+            ],
+        ),
+        (
+            unasked,
+            "Ihr Termin ist gebucht",
+            [
+                "Ihr Platz in der Reihe bleibt".to_owned(),
+                format!("zurückgeben und weiter warten:\n{wish}/geheim/zurueckgeben\n"),
+            ],
+        ),
+    ] {
+        let received = office.deliver(&notice(kind));
+        is_sound(&received.raw);
+        let letter = parse_mail(&received.raw).unwrap();
+        let told = head(&letter, "Subject").unwrap();
+        assert!(told.starts_with(subject), "{told}");
+        let text = text_of(&letter, "text/plain");
+        for part in parts {
+            assert!(text.contains(&part), "no {part} in\n{text}");
         }
     }
 }
@@ -247,13 +294,13 @@ fn a_booking_comes_with_its_calendar_entry() {
 #[test]
 fn the_same_notice_is_the_same_letter() {
     let office = Office::open(MailTls::Off);
-    for kind in [offered, || booked(true)] {
+    for kind in [|| offered(false), || booked(true)] {
         let [first, second] = [kind(), kind()].map(|kind| office.deliver(&notice(kind)).raw);
         assert_eq!(first, second);
     }
     let other = Notice {
         id: "AAAAAAAAAAc-4".to_owned(),
-        ..notice(offered())
+        ..notice(offered(false))
     };
     let letter = office.deliver(&other).raw;
     let id = head(&parse_mail(&letter).unwrap(), "Message-ID");
@@ -278,6 +325,7 @@ fn no_text_gets_into_the_head() {
             visit: hostile(),
             accept: evil(),
             decline: evil(),
+            again: true,
         },
         NoticeKind::Booked {
             booking: evil(),
@@ -286,6 +334,7 @@ fn no_text_gets_into_the_head() {
             calendar: ("PUBLISH", evil()),
             manage: evil(),
             brought_forward: false,
+            give_back: Some(evil()),
         },
         NoticeKind::Lapsed { visit: hostile() },
     ] {
@@ -315,7 +364,7 @@ fn no_text_gets_into_the_head() {
     ] {
         let notice = Notice {
             email: email.to_owned(),
-            ..notice(offered())
+            ..notice(offered(false))
         };
         let sent = office.post().send(&notice);
         assert!(matches!(sent, Sent::Refused(_)), "{email:?}: {sent:?}");
@@ -328,7 +377,7 @@ fn the_name_of_a_host_may_have_letters_of_any_kind() {
     let office = Office::open(MailTls::Off);
     let received = office.deliver(&Notice {
         email: "erika@b\u{fc}rger.example".to_owned(),
-        ..notice(offered())
+        ..notice(offered(false))
     });
     assert_eq!(received.to, ["erika@xn--brger-kva.example"]);
 }
@@ -339,7 +388,7 @@ fn what_is_refused_for_good_is_not_tried_again() {
     let sent = |post: &Post, local: &str| {
         post.send(&Notice {
             email: format!("{local}@example.org"),
-            ..notice(offered())
+            ..notice(offered(false))
         })
     };
     let post = office.post();
@@ -391,7 +440,7 @@ fn what_is_refused_for_good_is_not_tried_again() {
 fn a_server_with_tls_is_checked_before_it_gets_the_password() {
     for tls in [MailTls::StartTls, MailTls::Always] {
         let office = Office::open(tls);
-        let received = office.deliver(&notice(offered()));
+        let received = office.deliver(&notice(offered(false)));
         assert_eq!(received.authenticated, tls == MailTls::StartTls);
 
         // Somebody else's authority.
@@ -400,7 +449,7 @@ fn a_server_with_tls_is_checked_before_it_gets_the_password() {
             &quoted(office.mail.authority().unwrap()),
             &quoted(&other.authority),
         );
-        let sent = post(&settings).unwrap().send(&notice(offered()));
+        let sent = post(&settings).unwrap().send(&notice(offered(false)));
         let Sent::Later(reason) = sent else {
             panic!("{tls:?}: {sent:?}")
         };
@@ -414,7 +463,7 @@ fn a_server_with_tls_is_checked_before_it_gets_the_password() {
 fn a_password_that_can_be_mended_is_no_reason_to_give_a_letter_up() {
     let office = Office::open(MailTls::StartTls);
     std::fs::write(office.dir.path().join("password"), "wrong").unwrap();
-    let sent = office.post().send(&notice(offered()));
+    let sent = office.post().send(&notice(offered(false)));
     let Sent::Later(reason) = sent else {
         panic!("{sent:?}")
     };
@@ -430,7 +479,7 @@ fn a_server_without_tls_gets_nothing_where_it_is_wanted() {
     let settings = office.settings.replace("\"off\"", "\"starttls\"");
     let other = Certificates::of(&office.dir.path().join("other"));
     let settings = format!("{settings}ca_file = {}\n", quoted(&other.authority));
-    let sent = post(&settings).unwrap().send(&notice(offered()));
+    let sent = post(&settings).unwrap().send(&notice(offered(false)));
     assert!(matches!(sent, Sent::Later(_)), "{sent:?}");
     assert!(office.mail.received().is_empty());
 }
@@ -439,11 +488,11 @@ fn a_server_without_tls_gets_nothing_where_it_is_wanted() {
 fn without_a_server_nobody_is_told_by_mail() {
     let post = post("").unwrap();
     assert_eq!(post.check(&Notify::Email), Err(CannotTell::NoMail));
-    assert!(matches!(post.send(&notice(offered())), Sent::Later(_)));
+    assert!(matches!(post.send(&notice(offered(false))), Sent::Later(_)));
     assert_eq!(post.check(&Notify::Poll), Ok(()));
     let poll = Notice {
         to: Notify::Poll,
-        ..notice(offered())
+        ..notice(offered(false))
     };
     assert_eq!(post.send(&poll), Sent::Done);
 }

@@ -65,12 +65,13 @@ fn visit() -> Visit {
     }
 }
 
-fn offered() -> NoticeKind {
+fn offered(again: bool) -> NoticeKind {
     NoticeKind::Offered {
         deadline: UnixMillis(AT.0 + 1_800_000),
         visit: visit(),
         accept: "/wunsch/AAAAAAAAAAc/angebote/1/annehmen?token=geheim".to_owned(),
         decline: "/wunsch/AAAAAAAAAAc/angebote/1/ablehnen?token=geheim".to_owned(),
+        again,
     }
 }
 
@@ -87,6 +88,7 @@ fn booked(brought_forward: bool) -> NoticeKind {
         calendar: ("PUBLISH", calendar.to_string()),
         manage: "/termin/BOOKING?token=geheim".to_owned(),
         brought_forward,
+        give_back: None,
     }
 }
 
@@ -103,7 +105,14 @@ fn all_kinds() -> Vec<NoticeKind> {
         services: "Personalausweis".to_owned(),
     };
     let lapsed = NoticeKind::Lapsed { visit: visit() };
-    let first = [laid, offered(), booked(false), booked(true), lapsed];
+    let first = [
+        laid,
+        offered(false),
+        offered(true),
+        booked(false),
+        booked(true),
+        lapsed,
+    ];
     let all = first.into_iter().chain(ended);
     all.chain([NoticeKind::Trial]).collect()
 }

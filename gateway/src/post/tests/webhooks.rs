@@ -126,7 +126,7 @@ fn to(url: &str, kind: NoticeKind) -> Notice {
 #[test]
 fn a_webhook_says_what_has_happened_and_who_says_so() {
     let receiver = Receiver::start();
-    assert_eq!(receiver.send("204", offered()), Sent::Done);
+    assert_eq!(receiver.send("204", offered(false)), Sent::Done);
     let heard = receiver.heard.lock().pop().unwrap();
     let value = |name: &str| heard.head.get(name).unwrap().to_str().unwrap();
     assert_eq!(value("content-type"), "application/json");
@@ -194,12 +194,16 @@ fn every_kind_can_be_told_and_none_names_a_person() {
 fn only_what_has_gone_is_given_up() {
     let receiver = Receiver::start();
     for status in ["200", "201", "202", "204"] {
-        assert_eq!(receiver.send(status, offered()), Sent::Done, "{status}");
+        assert_eq!(
+            receiver.send(status, offered(false)),
+            Sent::Done,
+            "{status}"
+        );
     }
-    let gone = receiver.send("410", offered());
+    let gone = receiver.send("410", offered(false));
     assert!(matches!(gone, Sent::Refused(_)), "{gone:?}");
     for status in ["400", "401", "404", "429", "500", "503"] {
-        let sent = receiver.send(status, offered());
+        let sent = receiver.send(status, offered(false));
         assert!(matches!(sent, Sent::Later(_)), "{status}: {sent:?}");
     }
 }
@@ -208,7 +212,7 @@ fn only_what_has_gone_is_given_up() {
 fn nobody_is_led_elsewhere() {
     let receiver = Receiver::start();
     for status in ["301", "302", "303", "307", "308"] {
-        let sent = receiver.send(status, offered());
+        let sent = receiver.send(status, offered(false));
         assert!(matches!(sent, Sent::Later(_)), "{status}: {sent:?}");
     }
     let heard = receiver.heard.lock();
@@ -224,9 +228,9 @@ fn a_receiver_has_a_time_and_nobody_hears_it_out() {
     let hasty = settings.replace(&TIMEOUT_MS.to_string(), "500");
     let sent = post(&hasty)
         .unwrap()
-        .send(&to(&receiver.url("never"), offered()));
+        .send(&to(&receiver.url("never"), offered(false)));
     assert!(matches!(sent, Sent::Later(_)), "{sent:?}");
-    assert_eq!(receiver.send("large", offered()), Sent::Done);
+    assert_eq!(receiver.send("large", offered(false)), Sent::Done);
     assert_eq!(receiver.heard.lock().len(), 2);
 }
 
@@ -237,7 +241,7 @@ fn a_receiver_that_is_away_is_tried_again() {
     let url = format!("http://{}/", nobody.local_addr().unwrap());
     drop(nobody);
     let post = post(&settings(&dir, SECRET, "allow_http_to = \"127.0.0.1\"")).unwrap();
-    let sent = post.send(&to(&url, offered()));
+    let sent = post.send(&to(&url, offered(false)));
     assert!(matches!(sent, Sent::Later(_)), "{sent:?}");
 }
 
@@ -255,7 +259,7 @@ fn a_name_that_leads_to_this_machine_is_not_followed() {
     let post = post(&settings(&dir, SECRET, &more)).unwrap();
     let url = format!("https://{host}/");
     assert_eq!(post.check(&Notify::Webhook(url.clone())), Ok(()));
-    let sent = post.send(&to(&url, offered()));
+    let sent = post.send(&to(&url, offered(false)));
     let Sent::Later(reason) = sent else {
         panic!("{sent:?}")
     };
@@ -274,7 +278,7 @@ fn other_hosts_are_refused_before_anything_is_kept() {
         Err(CannotTell::Url(BadUrl::NotAllowed))
     );
     assert_eq!(check("dienste"), Err(CannotTell::Url(BadUrl::Malformed)));
-    let sent = post.send(&to("https://example.org/", offered()));
+    let sent = post.send(&to("https://example.org/", offered(false)));
     assert!(matches!(sent, Sent::Later(_)), "{sent:?}");
     assert_eq!(post.check(&Notify::Email), Err(CannotTell::NoMail));
 }
@@ -310,7 +314,7 @@ fn https_is_spoken_to_whom_the_authority_knows() {
         let post = post(&settings(&dir, SECRET, &more)).unwrap();
         post.send(&to(
             &format!("https://{host}:{}/", address.port()),
-            offered(),
+            offered(false),
         ))
     };
     assert_eq!(sent(&own, "127.0.0.1"), Sent::Done);

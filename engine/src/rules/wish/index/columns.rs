@@ -1,7 +1,7 @@
 //! Columns of bits: for each thing that a wish can want, one bit a row that says who does.
 
-use super::visits::NOTICE_STEPS;
 use crate::rules::time::DayNumber;
+use crate::rules::wish::NOTICE_STEPS;
 use crate::rules::wish::windows::WEEK_HOURS;
 
 /// Rows that share a word.

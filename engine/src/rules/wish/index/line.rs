@@ -11,11 +11,11 @@
 //! ```
 
 use super::columns::{Column, Columns, WORD};
-use super::visits::{NOTICE_STEPS, Visits};
+use super::visits::Visits;
 use super::{Entry, Rank};
 use crate::rules::time::{DayNumber, UnixMillis};
 use crate::rules::wish::windows::{HOURS, Windows};
-use crate::rules::wish::{Place, WishId};
+use crate::rules::wish::{NOTICE_STEPS, Place, WishId};
 
 /// Rows of a chunk, at most. Less would mean more columns to find for a gap, more would mean more
 /// bits to move for a wish that comes in between.

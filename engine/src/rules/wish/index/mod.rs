@@ -13,10 +13,11 @@
 //! for 64 wishes, and one that somebody near the front wants next to nothing.
 //!
 //! Only two things are not in the columns and must be asked of each wish that they leave: a notice
-//! between two steps of [`NOTICE_STEPS`](visits::NOTICE_STEPS), and, for a booking that is to be
+//! between two steps of [`NOTICE_STEPS`](super::NOTICE_STEPS), and, for a booking that is to be
 //! brought forward, whether a seat is earlier on the booking's own day or the one after. The first
-//! needs a crowd that chose the same unusual minutes, the second is bounded by the bookings of two
-//! days. What also costs is every other kind of visit at an office, of which each is looked at.
+//! is rare, because wishes are laid with [usual notices](super::usual_notice); the second is
+//! bounded by the bookings of two days. What also costs is every other kind of visit at an office,
+//! of which each is looked at.
 //!
 //! A wish takes some 53 bytes for each office that it names: 32 for itself, the rest are bits.
 

@@ -3,34 +3,9 @@
 use super::Gap;
 use super::columns::Column;
 use crate::rules::time::{DayNumber, UnixMillis};
-use crate::rules::wish::NOTICE_MINUTES_MAX;
+use crate::rules::wish::NOTICE_STEPS;
 use crate::rules::wish::windows::HOURS;
 
-/// Notices that have a column, in minutes, ascending: what people choose, and enough between.
-pub(super) const NOTICE_STEPS: [u32; 21] = [
-    1,
-    30,
-    60,
-    2 * 60,
-    3 * 60,
-    4 * 60,
-    6 * 60,
-    8 * 60,
-    12 * 60,
-    18 * 60,
-    DAY,
-    36 * 60,
-    2 * DAY,
-    3 * DAY,
-    4 * DAY,
-    5 * DAY,
-    7 * DAY,
-    10 * DAY,
-    14 * DAY,
-    21 * DAY,
-    NOTICE_MINUTES_MAX,
-];
-const DAY: u32 = 24 * 60;
 const WEEKDAYS: u8 = 7;
 
 /// The starts in a gap for visits of one length.
@@ -175,6 +150,7 @@ impl<'g, 'd> Visits<'g, 'd> {
 mod tests {
     use super::*;
     use crate::rules::time::Millis;
+    use crate::rules::wish::NOTICE_MINUTES_MAX;
 
     const NOW: UnixMillis = UnixMillis(1_796_080_000_000);
     const ALWAYS: UnixMillis = UnixMillis(i64::MAX);

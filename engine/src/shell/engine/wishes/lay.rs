@@ -131,7 +131,7 @@ impl Engine {
         let mut agent = self.wishes.lock();
         let changeable = match agent.with_secret(id, secret).map(|known| known.standing) {
             None => Err(WishError::Unknown),
-            Some(Standing::Waiting | Standing::Undrawn) => {
+            Some(Standing::Waiting | Standing::Undrawn | Standing::Asleep) => {
                 agent.place_after(id, &wish, now).ok_or(WishError::Unknown)
             }
             Some(Standing::Deciding | Standing::Offered(_)) => Err(WishError::Pending),
@@ -146,6 +146,11 @@ impl Engine {
         };
         let before = agent.known(id).map(|known| known.standing);
         let before = before.unwrap_or(Standing::Waiting);
+        // Whoever changes it still wishes.
+        let after = match before {
+            Standing::Asleep => Standing::Waiting,
+            before => before,
+        };
         // Nothing is given to it as it was while it becomes another one.
         agent.decide(id);
         let fact = WishFact::Changed { place, wish };
@@ -163,7 +168,7 @@ impl Engine {
                     agent.booking_starts(booking, start);
                 }
             }
-            agent.undo(id, before);
+            agent.undo(id, if outcome.is_ok() { after } else { before });
             drop(agent);
             wishes.add_fresh(id);
             let answer = outcome.map(|position| Durable::new(place, position));
@@ -190,7 +195,7 @@ impl Engine {
             Some(over @ Standing::Booked { .. }) => return done(Err(WishError::Over(over))),
             Some(Standing::Deciding) => return done(Err(WishError::Pending)),
             Some(Standing::Offered(offer)) => Some(offer),
-            Some(Standing::Waiting | Standing::Undrawn) => None,
+            Some(Standing::Waiting | Standing::Undrawn | Standing::Asleep) => None,
         };
         // Taken back first: an answer to the offer that comes now finds nothing.
         let shard = offer.and_then(|offer| self.existing(offer.seat));

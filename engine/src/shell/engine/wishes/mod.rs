@@ -6,6 +6,7 @@
 
 mod answer;
 mod give_out;
+mod go_on;
 mod lay;
 mod lottery;
 mod tick;

@@ -67,6 +67,9 @@ impl Engine {
                 Due::Forgotten(id) => {
                     self.note_wish(now, id, WishFact::Forgotten);
                 }
+                Due::Reminded(id, number) => {
+                    self.note_wish(now, id, WishFact::Reminded { number });
+                }
                 Due::Ended(id, how) => self.end(now, id, WishFact::Ended { how }),
             }
         }

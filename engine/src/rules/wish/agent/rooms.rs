@@ -1,0 +1,115 @@
+//! Tickets of waiting rooms that are wishes.
+
+use super::super::fact::Offer;
+use super::super::{Place, WishId};
+use super::{Agent, Standing};
+use crate::canary::{Canary, sings};
+use crate::rules::ids::ReservationId;
+use crate::rules::room::{RoomId, TicketId};
+
+impl Agent {
+    pub fn of_ticket(&self, ticket: TicketId) -> Option<WishId> {
+        self.tickets.get(&ticket).copied()
+    }
+
+    /// The rooms of wishes that are still to be placed.
+    pub fn undrawn_rooms(&self) -> Vec<RoomId> {
+        self.undrawn.keys().copied().collect()
+    }
+
+    /// The wishes of a room that are still to be placed, and the numbers of their tickets. Before a
+    /// lottery those that have their places are left out.
+    pub fn undrawn(&self, room: RoomId, lottery: bool) -> Vec<(WishId, u32)> {
+        let ids = self.undrawn.get(&room).into_iter().flatten();
+        let of_room = ids.filter_map(|id| {
+            let known = self.wishes.get(id)?;
+            let is_new = known.place.position == 0 || !lottery;
+            Some((*id, known.ticket.filter(|_| is_new)?.seq))
+        });
+        of_room.collect()
+    }
+
+    /// A room is drawn: its wishes get their places. They wait like all others from then on, unless
+    /// a lottery is held first. Those about which something is on its way to the ledger are placed
+    /// once more when it is there. Returns who waits now.
+    pub fn place(
+        &mut self,
+        room: RoomId,
+        mut drawn: Vec<(WishId, Place)>,
+        lottery: bool,
+    ) -> Vec<WishId> {
+        let mut waiting = Vec::new();
+        // In their order, so that each goes to the end of the index.
+        drawn.sort_unstable_by_key(|(id, place)| (*place, *id));
+        for (id, place) in drawn {
+            let Some(known) = self.wishes.get_mut(&id) else {
+                continue;
+            };
+            let (standing, since) = (known.standing, known.since);
+            // Whoever has lost the place of the draw since then has another one.
+            if known.place.since == place.since && known.place != place {
+                // Out of the index where it was, and back into it where it is.
+                self.stand(id, Standing::Deciding, since);
+                if let Some(known) = self.wishes.get_mut(&id) {
+                    known.place = place;
+                }
+                self.stand(id, standing, since);
+            }
+            if standing == Standing::Undrawn && !lottery {
+                self.stand(id, Standing::Waiting, since);
+                waiting.push(id);
+            }
+            if !lottery && standing != Standing::Deciding {
+                self.is_drawn(room, id);
+            }
+        }
+        waiting
+    }
+
+    pub(super) fn is_drawn(&mut self, room: RoomId, id: WishId) {
+        if let Some(undrawn) = self.undrawn.get_mut(&room) {
+            undrawn.remove(&id);
+            if undrawn.is_empty() {
+                self.undrawn.remove(&room);
+            }
+        }
+    }
+
+    /// The wishes of a room whose lottery is still to be held, in the order of the draw.
+    pub fn drawn(&self, room: RoomId) -> Vec<WishId> {
+        let of_room = self
+            .tickets
+            .iter()
+            .filter(|(ticket, _)| ticket.room == room);
+        let mut drawn: Vec<(Place, WishId)> = of_room
+            .filter_map(|(_, id)| Some((self.wishes.get(id)?, *id)))
+            .filter(|(known, _)| known.standing == Standing::Undrawn && known.place.position > 0)
+            .map(|(known, id)| (known.place, id))
+            .collect();
+        drawn.sort_unstable();
+        if sings(Canary::DrawnBackwards) {
+            drawn.reverse();
+        }
+        drawn.into_iter().map(|(_, id)| id).collect()
+    }
+
+    /// What the wishes of a room have come to: whether one is being decided about, and which ticket
+    /// has which seat.
+    pub fn allotted(&self, room: RoomId) -> (bool, Vec<(u32, ReservationId)>) {
+        let mut deciding = false;
+        let mut seats = Vec::new();
+        for (ticket, id) in &self.tickets {
+            let Some(known) = self.wishes.get(id).filter(|_| ticket.room == room) else {
+                continue;
+            };
+            match known.standing {
+                Standing::Deciding => deciding = true,
+                Standing::Offered(Offer { seat, .. }) | Standing::Booked { seat, .. } => {
+                    seats.push((ticket.seq, seat));
+                }
+                _ => {}
+            }
+        }
+        (deciding, seats)
+    }
+}

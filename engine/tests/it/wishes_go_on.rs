@@ -1,0 +1,216 @@
+//! Wishes that sleep, that are told once more, and that go on after a seat was given back.
+
+use std::sync::mpsc::channel;
+
+use morgenruh_engine::rules::ids::HoldToken;
+use morgenruh_engine::rules::time::{Millis, UnixMillis};
+use morgenruh_engine::rules::wish::agent::{Known, Standing, What};
+use morgenruh_engine::rules::wish::fact::Offer;
+use morgenruh_engine::rules::wish::{Place, Wish, WishId};
+use morgenruh_engine::shell::engine::WishError;
+
+use crate::support::{TUESDAY, WEDNESDAY, clock, secret};
+use crate::wishes::{Hallway, PATIENCE, full, wish};
+
+const HOUR: Millis = Millis::from_minutes(60);
+
+impl Hallway {
+    fn confirm(&self, id: WishId, who: u64) -> Result<(), WishError> {
+        let (done, answer) = channel();
+        let answered = move |outcome| {
+            let _ = done.send(outcome);
+        };
+        self.engine()
+            .confirm_wish(self.now, id, secret(who), answered);
+        answer.recv_timeout(PATIENCE).unwrap()
+    }
+
+    fn wait_on(&self, id: WishId, who: u64) -> Result<(), WishError> {
+        let (done, answer) = channel();
+        let answered = move |outcome| {
+            let _ = done.send(outcome);
+        };
+        self.engine().wait_on(self.now, id, secret(who), answered);
+        answer.recv_timeout(PATIENCE).unwrap()
+    }
+
+    fn known(&self, id: WishId) -> Known {
+        let known = self
+            .engine()
+            .look_at_wishes(|agent| agent.known(id).cloned());
+        known.unwrap()
+    }
+
+    fn place(&self, id: WishId) -> Place {
+        self.known(id).place
+    }
+
+    /// Tells everybody everything that there is to tell, and returns what it was.
+    fn tell(&self) -> Vec<(WishId, What)> {
+        let mut told = Vec::new();
+        loop {
+            let notices = self.engine().look_at_wishes(|agent| agent.untold(10));
+            if notices.is_empty() {
+                return told;
+            }
+            for (id, notice) in notices {
+                self.engine().told(self.now, id, notice);
+                told.push((id, notice.what));
+            }
+        }
+    }
+
+    /// The booking that a wish has become.
+    fn booking(&self, id: WishId) -> HoldToken {
+        let Standing::Booked { booking, .. } = self.standing(id) else {
+            panic!("it is not booked: {:?}", self.standing(id));
+        };
+        let known = self.known(id);
+        HoldToken {
+            id: booking,
+            secret: known.contact.hold_secret(known.offers),
+        }
+    }
+
+    /// The offer lapses: its owner was told, and said nothing.
+    fn lapse(&mut self, offer: Offer) {
+        self.tell();
+        self.now = UnixMillis(offer.deadline);
+        self.ticks();
+    }
+}
+
+#[test]
+fn who_did_not_answer_gets_nothing_until_they_say_that_they_still_wish() {
+    let (mut hallway, booked) = full();
+    let (silent, next) = (hallway.lay(wish(), 1), hallway.lay(wish(), 2));
+    hallway.cancel(booked[0]);
+    hallway.tick();
+    let offer = hallway.offer(silent);
+    hallway.lapse(offer);
+    assert_eq!(hallway.standing(silent), Standing::Asleep);
+    assert_eq!(hallway.offer(next).start, offer.start);
+    assert_eq!(hallway.confirm(silent, 2), Err(WishError::Unknown));
+    let mut hallway = hallway.restart();
+    assert_eq!(hallway.standing(silent), Standing::Asleep);
+    hallway.cancel(booked[1]);
+    hallway.ticks();
+    assert_eq!(hallway.standing(silent), Standing::Asleep);
+    // Its place is that of the moment at which nobody had answered.
+    let lapsed_at = Place::at(UnixMillis(offer.deadline));
+    assert_eq!(hallway.place(silent), lapsed_at);
+    hallway.confirm(silent, 1).unwrap();
+    hallway.confirm(silent, 1).unwrap();
+    hallway.ticks();
+    assert_eq!(hallway.offer(silent).start, clock(TUESDAY, 8, 10).0);
+    assert_eq!(hallway.place(silent), lapsed_at);
+    let hallway = hallway.restart();
+    assert_eq!(hallway.offer(silent).start, clock(TUESDAY, 8, 10).0);
+    hallway.hall.audit(&[TUESDAY, WEDNESDAY]);
+}
+
+#[test]
+fn whoever_changes_a_wish_that_sleeps_still_wishes() {
+    let (mut hallway, booked) = full();
+    let id = hallway.lay(wish(), 1);
+    hallway.cancel(booked[0]);
+    hallway.tick();
+    let offer = hallway.offer(id);
+    hallway.lapse(offer);
+    let (done, answer) = channel();
+    let narrower = Wish {
+        notice_minutes: 60,
+        ..wish()
+    };
+    hallway
+        .engine()
+        .change_wish(hallway.now, id, secret(1), narrower, move |outcome| {
+            let _ = done.send(outcome.map(drop));
+        });
+    answer.recv_timeout(PATIENCE).unwrap().unwrap();
+    assert_eq!(hallway.standing(id), Standing::Waiting);
+    let mut hallway = hallway.restart();
+    assert_eq!(hallway.standing(id), Standing::Waiting);
+    // The same start is not offered again.
+    hallway.cancel(booked[3]);
+    hallway.ticks();
+    assert_eq!(hallway.offer(id).start, clock(TUESDAY, 8, 30).0);
+}
+
+#[test]
+fn an_offer_is_told_once_more_while_there_is_time() {
+    let (mut hallway, booked) = full();
+    let id = hallway.lay(wish(), 1);
+    hallway.cancel(booked[0]);
+    hallway.tick();
+    let offer = hallway.offer(id);
+    let reminder = hallway.known(id).reminder.unwrap();
+    assert!(hallway.now + HOUR < reminder && reminder + HOUR < UnixMillis(offer.deadline));
+    let laid = (id, What::Laid);
+    assert_eq!(hallway.tell(), [laid, (id, What::Offered(offer))]);
+    hallway.now = UnixMillis(reminder.0 - 1);
+    hallway.ticks();
+    assert_eq!(hallway.tell(), []);
+    hallway.now = reminder;
+    hallway.ticks();
+    let mut hallway = hallway.restart();
+    hallway.ticks();
+    assert_eq!(hallway.tell(), [(id, What::Reminded(offer))]);
+    hallway.ticks();
+    assert_eq!(hallway.tell(), []);
+}
+
+#[test]
+fn who_could_not_be_told_is_not_reminded() {
+    let (mut hallway, booked) = full();
+    let id = hallway.lay(wish(), 1);
+    hallway.cancel(booked[0]);
+    hallway.tick();
+    hallway.now = hallway.known(id).reminder.unwrap();
+    hallway.ticks();
+    let told = hallway.tell();
+    assert!(matches!(told[..], [(_, What::Laid), (_, What::Offered(_))]));
+}
+
+#[test]
+fn who_gives_back_what_was_booked_unasked_waits_on_at_the_same_place() {
+    let (mut hallway, booked) = full();
+    let direct = Wish {
+        auto_accept: true,
+        ..wish()
+    };
+    let first = hallway.lay(direct.clone(), 1);
+    let second = hallway.lay(direct, 2);
+    hallway.cancel(booked[0]);
+    hallway.ticks();
+    let place = hallway.place(first);
+    // As long as it is booked, there is nothing to wait for.
+    let refused = hallway.wait_on(first, 1);
+    assert_eq!(refused, Err(WishError::Over(hallway.standing(first))));
+    let mine = hallway.booking(first);
+    assert_eq!(mine.id.seat().start, 8 * 12);
+    hallway.cancel(mine);
+    let mut hallway = hallway.restart();
+    hallway.wait_on(first, 1).unwrap();
+    hallway.wait_on(first, 1).unwrap();
+    assert_eq!(hallway.place(first), place);
+    hallway.ticks();
+    // What one gave back is the next one's.
+    assert_eq!(hallway.booking(second).id.seat().start, 8 * 12);
+    assert_eq!(hallway.standing(first), Standing::Waiting);
+    hallway.cancel(booked[1]);
+    hallway.ticks();
+    let mut hallway = hallway.restart();
+    let mine = hallway.booking(first);
+    assert_eq!(mine.id.seat().start, 8 * 12 + 2);
+    // The second that is given back is followed by no third.
+    hallway.cancel(mine);
+    hallway.wait_on(first, 1).unwrap();
+    hallway.cancel(booked[2]);
+    hallway.ticks();
+    hallway.cancel(hallway.booking(first));
+    let refused = hallway.wait_on(first, 1);
+    assert!(matches!(refused, Err(WishError::Over(_))), "{refused:?}");
+    let hallway = hallway.restart();
+    hallway.hall.audit(&[TUESDAY, WEDNESDAY]);
+}
