@@ -76,6 +76,10 @@ pub enum Canary {
     WithdrawnUnderneath,
     /// All pieces of a drip open when its window begins.
     DripEarly,
+    /// Two wishes with one telephone number count as two people's.
+    PhoneForgotten,
+    /// Wishes that are over are kept for ever.
+    NothingForgotten,
 }
 
 #[cfg(feature = "canaries")]

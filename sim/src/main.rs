@@ -18,7 +18,7 @@ const CANARY_SEEDS_MAX: u64 = 40_000;
 const FOREVER: Duration = Duration::from_secs(u64::MAX / 4);
 
 /// Bugs that the simulation can see; those of the real disk are tried with `lying-disk`.
-const CANARIES: [Canary; 31] = [
+const CANARIES: [Canary; 33] = [
     Canary::AckBeforeDurable,
     Canary::UnclearTakenForRefused,
     Canary::UnclearSettledByLooking,
@@ -50,6 +50,8 @@ const CANARIES: [Canary; 31] = [
     Canary::DecisionForgotten,
     Canary::WithdrawnUnderneath,
     Canary::DripEarly,
+    Canary::PhoneForgotten,
+    Canary::NothingForgotten,
 ];
 
 /// The real engine in a simulated world, judged by what its clients saw.

@@ -99,6 +99,7 @@ tally! {
     wishes_outdated,
     wishes_used_up,
     wishes_overtaken,
+    wishes_forgotten,
     /// After an offer that was not answered.
     wishes_confirmed,
     /// Given back for another one.

@@ -308,7 +308,7 @@ impl World {
         self.catch_up()?;
         self.chronicle.judge()?;
         self.tally.histories += 1;
-        Ok(())
+        self.everything_is_forgotten()
     }
 
     /// Whether the ledger takes what it is told.

@@ -2,6 +2,7 @@
 //! counts.
 
 use super::ids::Digest;
+use crate::canary::{Canary, sings};
 
 /// Germany's, which people leave out at home.
 const COUNTRY_CODE: &str = "49";
@@ -10,6 +11,7 @@ const COUNTRY_CODE: &str = "49";
 /// people are the same if they share one of them.
 pub fn marks(email: &str, phone: Option<&str>) -> Vec<Digest> {
     let email = Digest::of(&[b"email", plain_email(email).as_bytes()]);
+    let phone = phone.filter(|_| !sings(Canary::PhoneForgotten));
     let phone = phone.map(|phone| Digest::of(&[b"phone", plain_phone(phone).as_bytes()]));
     std::iter::once(email).chain(phone).collect()
 }

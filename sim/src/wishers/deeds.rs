@@ -144,10 +144,15 @@ impl World {
         } else {
             Notify::Email
         };
+        let phone = (self.dice.u8(..3) == 0).then(|| self.dice.u8(..4));
         let contact = Contact {
             name: index.to_string(),
             email: format!("{who}@example.org"),
-            phone: None,
+            phone: phone.map(|number| {
+                // However it is dialled.
+                let code = ["0211 ", "+49 211 ", "0049 (211) "][self.dice.usize(..3)];
+                format!("{code}{number}")
+            }),
             answers: BTreeMap::new(),
             language: "de".into(),
             notify,
@@ -161,6 +166,7 @@ impl World {
         self.wishers.wished.push(Wished {
             who,
             secret,
+            phone,
             ticket: ticket.map(|ticket| ticket.seq),
             wish: wish.clone(),
             changed: None,

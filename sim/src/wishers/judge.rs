@@ -224,7 +224,7 @@ impl World {
         self.nothing_lasts_longer()
     }
 
-    fn write_all(&mut self) -> Result<(), Violation> {
+    pub(super) fn write_all(&mut self) -> Result<(), Violation> {
         for _ in 0..TURNS {
             let before = self.disk.plates().facts();
             self.write()?;

@@ -2,14 +2,15 @@
 //! may become of it.
 //!
 //! ```text
-//! mod.rs      what is promised, and what is known of each wish
-//! deeds.rs    what people do
-//! hearing.rs  what they make of the answers
-//! watch.rs    what everybody can see of wishes and seats, after each thing that happens
-//! booked.rs   what it means that a wish became a booking
-//! judge.rs    who may be given what; what may not stay free
-//! tickets.rs  wishes that were tickets of a waiting room
-//! lottery.rs  what a draw may give to whom
+//! mod.rs        what is promised, and what is known of each wish
+//! deeds.rs      what people do
+//! hearing.rs    what they make of the answers
+//! watch.rs      what everybody can see of wishes and seats, after each thing that happens
+//! booked.rs     what it means that a wish became a booking
+//! judge.rs      who may be given what; what may not stay free
+//! tickets.rs    wishes that were tickets of a waiting room
+//! lottery.rs    what a draw may give to whom
+//! forgotten.rs  what is left of them in the end
 //! ```
 //!
 //! An acknowledged wish is there until it has ended, an acknowledged ending is one for ever. An
@@ -19,6 +20,7 @@
 
 mod booked;
 mod deeds;
+mod forgotten;
 mod hearing;
 mod judge;
 mod lottery;
@@ -130,6 +132,8 @@ pub enum WishNews {
 struct Wished {
     who: usize,
     secret: Secret,
+    /// Which of the numbers that people share, if one was given.
+    phone: Option<u8>,
     /// Of the waiting room, that it was before.
     ticket: Option<u32>,
     wish: Wish,
@@ -239,11 +243,16 @@ impl Wishers {
         })
     }
 
-    /// The other wishes of the same person that are not over.
+    /// The other wishes of the same person that are not over: whoever shares an address or a number
+    /// is one.
     fn siblings(&self, of: usize) -> impl Iterator<Item = usize> {
-        let who = self.wished[of].who;
+        let Wished { who, phone, .. } = self.wished[of];
         let open = self.open.iter().copied();
-        open.filter(move |index| *index != of && self.wished[*index].who == who)
+        open.filter(move |index| {
+            let other = &self.wished[*index];
+            let same_phone = phone.is_some() && other.phone == phone;
+            *index != of && (other.who == who || same_phone)
+        })
     }
 }
 

@@ -217,7 +217,9 @@ impl World {
         }
         if look.standing == Standing::Waiting {
             wished.may_reopen = false;
-            let sleeps = before == Some(Standing::Asleep) || look.place != wished.place;
+            let is_drawn = before == Some(Standing::Undrawn);
+            let moves = look.place != wished.place && !is_drawn;
+            let sleeps = before == Some(Standing::Asleep) || moves;
             if sleeps && look.lost >= wished.lost && !wished.may_wake {
                 return wrong("I4", (index, "waits although nobody says so", before));
             }

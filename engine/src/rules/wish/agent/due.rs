@@ -4,6 +4,7 @@ use super::super::WishId;
 use super::super::fact::{Offer, WishEnding};
 use super::super::tally::Tally;
 use super::{Agent, Notice, REMEMBERED, Standing};
+use crate::canary::{Canary, sings};
 use crate::rules::time::{DayNumber, UnixMillis};
 
 /// What time has brought about; each is to be told to the ledger.
@@ -56,7 +57,9 @@ impl Agent {
             .ended
             .range(..=(remembered, WishId(u64::MAX)))
             .take(max);
-        due.extend(ended.map(|(_, id)| Due::Forgotten(*id)));
+        if !sings(Canary::NothingForgotten) {
+            due.extend(ended.map(|(_, id)| Due::Forgotten(*id)));
+        }
         due
     }
 

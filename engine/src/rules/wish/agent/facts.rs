@@ -347,6 +347,7 @@ impl Agent {
             self.untold.remove(&id);
             if let Some(ticket) = known.ticket {
                 self.tickets.remove(&ticket);
+                self.is_drawn(ticket.room, id);
             }
         }
     }

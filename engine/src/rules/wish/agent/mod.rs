@@ -291,10 +291,6 @@ impl Agent {
         };
         self.outdated.remove(&(known.wish.until, id));
         let (wish, marks) = (known.wish.clone(), known.marks.clone());
-        let ticket = known.ticket;
         self.disclaim(id, &wish, &marks);
-        if let Some(ticket) = ticket {
-            self.is_drawn(ticket.room, id);
-        }
     }
 }

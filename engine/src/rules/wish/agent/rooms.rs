@@ -47,7 +47,11 @@ impl Agent {
             };
             let (standing, since) = (known.standing, known.since);
             // Whoever has lost the place of the draw since then has another one.
-            if known.place.since == place.since && known.place != place {
+            let is_own = known.place.since == place.since;
+            if is_own && standing.is_over() {
+                // It can go on at its place when its booking is given back.
+                known.place = place;
+            } else if is_own && known.place != place {
                 // Out of the index where it was, and back into it where it is.
                 self.stand(id, Standing::Deciding, since);
                 if let Some(known) = self.wishes.get_mut(&id) {
