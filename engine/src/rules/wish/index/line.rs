@@ -110,8 +110,14 @@ impl Line {
 
     /// How many rows before this one share an hour with these windows.
     pub(super) fn ahead(&self, rank: Rank, windows: Windows) -> usize {
-        let chunks = &self.chunks[..self.chunks.len().min(self.chunk_of(rank) + 1)];
-        chunks.iter().map(|chunk| chunk.ahead(rank, windows)).sum()
+        let last = self.chunk_of(rank);
+        let before = self.chunks.iter().take(last);
+        let before = before.map(|chunk| chunk.sharing(chunk.rows.len(), windows));
+        let within = self.chunks.get(last).map_or(0, |chunk| {
+            let rows = chunk.rows.partition_point(|row| row.rank() < rank);
+            chunk.sharing(rows, windows)
+        });
+        before.sum::<usize>() + within
     }
 
     /// The chunk in which this rank is, if it is in any.
@@ -135,8 +141,8 @@ impl Line {
 }
 
 impl Chunk {
-    fn ahead(&self, rank: Rank, windows: Windows) -> usize {
-        let rows = self.rows.partition_point(|row| row.rank() < rank);
+    /// How many of so many first rows share an hour with these windows.
+    fn sharing(&self, rows: usize, windows: Windows) -> usize {
         if windows == Windows::ALWAYS {
             // There is no wish for no hour.
             return rows;

@@ -169,23 +169,27 @@ impl Engine {
         taken
     }
 
-    /// What somebody who waits can expect.
+    /// What somebody who waits can expect. Counted office by office: nobody waits for the wishes
+    /// until all of it is done.
     pub fn outlook(&self, now: UnixMillis, id: WishId, place: Place, wish: &Wish) -> Outlook {
-        let agent = self.wishes.lock();
         let mut outlook = Outlook {
             ahead: usize::MAX,
             seats_a_day: 0.0,
             days: None,
         };
         let mut turns_a_day = 0.0;
-        // It is not ahead of itself when it is asked about another place than its own.
-        let own = agent.known(id);
-        let own = own.filter(|it| it.standing == Standing::Waiting && it.place < place);
         for office in &wish.offices {
-            let ahead = agent.ahead(*office, place, id, wish);
-            let is_one = own.is_some_and(|own| own.wish.offices.contains(office));
-            let ahead = ahead.saturating_sub(usize::from(is_one));
-            let seats = agent.pace().seats_a_day(*office, now);
+            let (ahead, seats) = self.look_at_wishes(|agent| {
+                let ahead = agent.ahead(*office, place, id, wish);
+                // It is not ahead of itself when it is asked about another place than its own.
+                let is_one = agent.known(id).is_some_and(|own| {
+                    own.standing == Standing::Waiting
+                        && own.place < place
+                        && own.wish.offices.contains(office)
+                });
+                let seats = agent.pace().seats_a_day(*office, now);
+                (ahead.saturating_sub(usize::from(is_one)), seats)
+            });
             outlook.ahead = outlook.ahead.min(ahead);
             outlook.seats_a_day += seats;
             turns_a_day += seats / (ahead + 1) as f64;
