@@ -85,7 +85,7 @@ fn api(app: Option<&AppState>) -> (Router<AppState>, utoipa::openapi::OpenApi) {
         limited(Action::Wish, routes!(wishes::go_on::confirm)),
         limited(Action::Wish, routes!(wishes::go_on::give_back)),
         limited(Action::Book, routes!(wishes::offers::accept)),
-        routes!(wishes::offers::decline),
+        limited(Action::Wish, routes!(wishes::offers::decline)),
         // People who wait
         routes!(rooms::list),
         routes!(rooms::show),
@@ -128,6 +128,10 @@ pub fn openapi() -> String {
 /// Everything on the public listener.
 pub fn public(app: AppState) -> Router {
     let (api, document) = api(Some(&app));
+    let of_wishes = |page: MethodRouter<AppState>| {
+        let state = (app.clone(), Action::Wish);
+        page.route_layer(from_fn_with_state(state, limits::limit))
+    };
     let pages = [
         ("/", get(start_page::start_page)),
         ("/api/docs", get(documentation::page)),
@@ -148,26 +152,24 @@ pub fn public(app: AppState) -> Router {
             "/warteraum/{room}/weiter/{ticket}",
             get(forms::offer).post(forms::adopt),
         ),
-        (
-            "/wunsch/{id}/{token}",
-            get(wish_page::show).route_layer(from_fn_with_state(
-                (app.clone(), Action::Wish),
-                limits::limit,
-            )),
-        ),
+        ("/wunsch/{id}/{token}", of_wishes(get(wish_page::show))),
         (
             "/wunsch/{id}/{token}/annehmen",
-            get(wish_page::show_offer).post(wish_page::accept),
+            of_wishes(get(wish_page::show_offer).post(wish_page::accept)),
         ),
         (
             "/wunsch/{id}/{token}/ablehnen",
-            get(wish_page::show_offer).post(wish_page::decline),
+            of_wishes(get(wish_page::show_offer).post(wish_page::decline)),
         ),
-        ("/wunsch/{id}/{token}/weiter", post(wish_page::confirm)),
+        (
+            "/wunsch/{id}/{token}/weiter",
+            of_wishes(post(wish_page::confirm)),
+        ),
         (
             "/wunsch/{id}/{token}/zurueckgeben",
-            get(wish_page::ask_to_give_back).post(wish_page::give_back),
+            of_wishes(get(wish_page::ask_to_give_back).post(wish_page::give_back)),
         ),
+        // Mail providers send what many people ask for from few addresses.
         (
             "/wunsch/{id}/{token}/zuruecknehmen",
             get(wish_page::ask_to_withdraw).post(wish_page::withdraw),

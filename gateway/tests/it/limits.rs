@@ -120,7 +120,7 @@ fn wishes_have_a_limit_of_their_own() {
     let each = [
         Request::post("/api/v1/wishes").text("{"),
         Request::get(wish).bearer("x"),
-        Request::delete(wish).bearer("x"),
+        Request::post("/api/v1/offers/nowhere/decline").bearer("x"),
         page.clone(),
     ];
     for (request, status) in each.iter().zip([400, 404, 404, 404]) {
@@ -130,6 +130,8 @@ fn wishes_have_a_limit_of_their_own() {
     }
     expect_refused(&service.send(&Request::get(wish).bearer("x")), "wishes");
     expect_refused(&service.send(&page), "wishes");
+    let confirm = Request::post("/wunsch/nowhere/nothing/weiter").text("");
+    expect_refused(&service.send(&confirm), "wishes");
     let booking = r#"{"hold":"x","person":{"name":"E","email":"e@example.org"}}"#;
     let booking = Request::post("/api/v1/bookings").text(booking);
     service.send(&booking).expect(404);
@@ -137,7 +139,7 @@ fn wishes_have_a_limit_of_their_own() {
     let metrics = Metrics::of(&service);
     let refused = |limit| metrics.find("morgenruh_requests_refused_total", &[("limit", limit)]);
     let counts = ["wishes", "bookings", "wishes-wide"].map(refused);
-    assert_eq!(counts, [Some(2.0), Some(0.0), Some(0.0)]);
+    assert_eq!(counts, [Some(3.0), Some(0.0), Some(0.0)]);
 }
 
 /// It is refused before anybody looks at what it says.

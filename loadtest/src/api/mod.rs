@@ -273,6 +273,8 @@ fn is_foreseen(call: Call, status: u16, type_: &str, says_when: bool) -> bool {
         (Call::Confirm, 409, "hold-expired") | (Call::Confirm, 404, "hold-unknown") => true,
         (Call::Release, 404 | 409, _) => true,
         (Call::Cancel, 409, "booking-cancelled") => true,
+        // Three days after the booking its wish is forgotten: it can be cancelled, no more.
+        (Call::Return, 404, "wish-unknown") => true,
         // It began while this was on its way.
         (Call::Cancel | Call::Return, 409, "booking-over") => true,
         (Call::ReadBack, 404, _) => true,

@@ -87,6 +87,8 @@ pub(crate) async fn accepted(
         (status = 404, body = wire::Problem, content_type = "application/problem+json"),
         (status = 409, description = "offer-gone",
          body = wire::Problem, content_type = "application/problem+json"),
+        (status = 429, description = "rate-limited: come back after Retry-After",
+         body = wire::Problem, content_type = "application/problem+json"),
         (status = 503, body = wire::Problem, content_type = "application/problem+json"),
     )
 )]
