@@ -39,6 +39,7 @@ static CATALOGUE: LazyLock<Arc<Catalogue>> = LazyLock::new(|| {
         open: vec![SEATS],
         hold_minutes: 1,
         sealed_minutes: None,
+        release: None,
         room: None,
         wishes: None,
     };

@@ -155,7 +155,7 @@ impl Chunk {
                 *mark |= bits;
             }
         }
-        if let (Some(last), true) = (marks.last_mut(), rows % WORD > 0) {
+        if let (Some(last), false) = (marks.last_mut(), rows.is_multiple_of(WORD)) {
             *last &= (1 << (rows % WORD)) - 1;
         }
         marks.iter().map(|mark| mark.count_ones() as usize).sum()
