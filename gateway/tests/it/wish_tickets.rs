@@ -120,6 +120,15 @@ fn a_ticket_becomes_a_wish_on_the_page_of_its_room() {
     service.stop().verify();
 }
 
+/// The wish whose page is at this address.
+fn wish_at(service: &Service, address: &str) -> Wish {
+    let parts = address.strip_prefix("/wunsch/").unwrap();
+    let (id, token) = parts.split_once('/').unwrap();
+    let token = token.split('?').next().unwrap();
+    let request = Request::get(&format!("/api/v1/wishes/{id}")).bearer(token);
+    service.send(&request).expect(200).json()
+}
+
 #[test]
 fn the_form_says_how_a_seat_becomes_theirs() {
     let town = Town::small();
@@ -163,17 +172,39 @@ fn the_form_says_how_a_seat_becomes_theirs() {
             "service=pass&name=Erika&email={email}&booking={choice}"
         ));
         let to = laid.expect(303).header("location").unwrap().to_owned();
-        let address = to.strip_prefix("/wunsch/").unwrap();
-        let (id, token) = address.split_once('/').unwrap();
-        let token = token.split('?').next().unwrap();
-        let wish = Request::get(&format!("/api/v1/wishes/{id}")).bearer(token);
-        let wish: Wish = service.send(&wish).expect(200).json();
+        let wish = wish_at(&service, &to);
         assert_eq!(
             (wish.auto_accept, wish.notice_minutes),
             (auto_accept, notice_minutes),
             "{choice}"
         );
     }
+}
+
+/// Who were asked about other seats only would get none of these.
+#[test]
+fn where_all_seats_are_near_whoever_is_asked_is_asked_about_them() {
+    let town = Town::small();
+    let at = town.hours_from_now(5);
+    let terms = "policy = \"lottery\"\nopens_minutes = 120";
+    let (_post, home) = Post::of(town.with_room(&at, "08:00-18:00", terms));
+    let mut command = home.command();
+    command.args(["--demo", "3600"]);
+    command.env("MORGENRUH_AGENT_NEAR_HOURS", "96");
+    let service = home.start_by(command);
+    let mut visitor = Visitor::of(&service);
+    visitor.form("ticket");
+    let path = visitor.path("/wunsch?lang=en");
+    let page = visitor.send(Request::get(&path));
+    let choices = |text: &str| text.matches("type=\"radio\"").count();
+    assert_eq!(choices(page.expect(200).text()), 2, "{}", page.text());
+    let form = Request::post(&path).header("sec-fetch-site", "same-origin");
+    let form = form.header("content-type", "application/x-www-form-urlencoded");
+    let body = b"service=pass&name=Erika&email=erika%40example.org&booking=ask";
+    let laid = visitor.send(form.bytes(body));
+    let to = laid.expect(303).header("location").unwrap().to_owned();
+    let wish = wish_at(&service, &to);
+    assert_eq!((wish.auto_accept, wish.notice_minutes), (false, 0));
 }
 
 #[test]

@@ -8,6 +8,7 @@ use axum::extract::{FromRequest, RawQuery, Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use morgenruh_engine::rules::catalogue::{Office, RoomPolicy, ServiceIndex};
+use morgenruh_engine::rules::time::Millis;
 use morgenruh_engine::rules::wish::fact::Notify;
 use morgenruh_wire as wire;
 
@@ -130,6 +131,8 @@ struct Page {
     phone_required: bool,
     /// Whether the draw gives the seats to wishes.
     is_lottery: bool,
+    /// Whether all that it gives is near: whoever is asked is asked about that as well.
+    gives_near: bool,
     times: Times,
     /// Whether what was booked at once can be given back for another one.
     may_return: bool,
@@ -165,6 +168,7 @@ impl Page {
             is_lottery: visit
                 .room
                 .decide(|room| room.plan().terms.policy == RoomPolicy::Lottery),
+            gives_near: gives_near(app, visit),
             times: Times::of(app, language),
             may_return: app.settings.agent.offers_max > 1,
             phone_required: offices.iter().any(|office| office.phone_required),
@@ -172,6 +176,18 @@ impl Page {
             written,
         }
     }
+}
+
+/// Whether a lottery gives out nothing but near seats: who were asked about others only would get
+/// none of them.
+fn gives_near(app: &App, visit: &Visit) -> bool {
+    let near = Millis::from_minutes(app.settings.agent.near_hours * 60);
+    visit.room.decide(|room| {
+        let plan = room.plan();
+        let near = app.engine.date_of(plan.release_at + near);
+        let is_lottery = plan.terms.policy == RoomPolicy::Lottery;
+        is_lottery && plan.days.iter().all(|(_, date)| *date <= near)
+    })
 }
 
 /// Whether a ticket here can become a wish by the form: there is a place, and a way to write.
@@ -310,13 +326,18 @@ fn wished(app: &App, visit: &Visit, written: &Written) -> wire::WishRequest {
     let offices = offices(app, visit).into_iter();
     let offices = offices.filter(|it| service_index.is_some_and(|index| serves(it, index)));
     let phone = Some(written.phone.clone()).filter(|phone| !phone.trim().is_empty());
+    let asks_soon = match written.manner {
+        Manner::AtOnce => false,
+        Manner::Ask => gives_near(app, visit),
+        Manner::AskSoon => true,
+    };
     wire::WishRequest {
         services: service,
         offices: Some(offices.map(|it| it.id.clone()).collect()),
         windows: None,
         earliest: None,
         latest: None,
-        notice_minutes: (written.manner == Manner::AskSoon).then_some(0),
+        notice_minutes: asks_soon.then_some(0),
         auto_accept: written.manner == Manner::AtOnce,
         instead_of: None,
         person: wire::Person {

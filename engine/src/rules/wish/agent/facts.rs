@@ -242,16 +242,22 @@ impl Agent {
         }
     }
 
-    /// Whether a seat that was booked without asking can be given back for another one: the wish is
-    /// still good for that, and has not lost too many.
+    /// Whether a seat that was booked without asking can be given back for another one: its wish
+    /// can wait on, and its person has not as many wishes as can be.
     pub fn may_return(&self, id: WishId, today: DayNumber) -> bool {
+        let is_one_more = |known: &Known| !self.has_as_many_as_can_be(&known.wish, &known.marks);
+        self.can_wait_on(id, today) && self.wishes.get(&id).is_some_and(is_one_more)
+    }
+
+    /// Whether a wish that was booked without asking is good for another seat, and has not lost too
+    /// many. Whoever has given theirs back by now waits on whatever else they have laid meanwhile.
+    pub fn can_wait_on(&self, id: WishId, today: DayNumber) -> bool {
         self.wishes.get(&id).is_some_and(|known| {
             matches!(known.standing, Standing::Booked { .. })
                 && known.wish.auto_accept
                 && known.wish.instead_of.is_none()
                 && known.wish.until >= today
                 && known.lost.saturating_add(1) < self.terms.offers_max
-                && !self.has_as_many_as_can_be(&known.wish, &known.marks)
         })
     }
 

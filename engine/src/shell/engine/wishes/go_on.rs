@@ -70,7 +70,7 @@ impl Engine {
         let mut agent = self.wishes.lock();
         let today = DayNumber::from_date(self.date_of(now));
         let is_unchanged = agent.known(id).map(|known| known.standing) == Some(booked);
-        let may = today.is_some_and(|today| agent.may_return(id, today));
+        let may = today.is_some_and(|today| agent.can_wait_on(id, today));
         let number = if is_unchanged && may && is_cancelled {
             agent.reopen(id)
         } else {
