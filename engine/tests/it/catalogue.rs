@@ -8,6 +8,7 @@ use morgenruh_engine::rules::calendar::{UNIT_MINUTES, plan};
 use morgenruh_engine::rules::catalogue::dump::dump;
 use morgenruh_engine::rules::catalogue::load::load;
 use morgenruh_engine::rules::catalogue::{Catalogue, Office, Status};
+use morgenruh_engine::rules::cells::CounterSet;
 
 pub(crate) type Files = BTreeMap<String, String>;
 
@@ -191,6 +192,34 @@ fn an_offices_list_replaces_its_departments() {
     let mut none = changed("amt/rathaus.toml", "number = 1", "number = 1\nwave = []");
     none.insert("amt.toml".to_owned(), shared["amt.toml"].clone());
     assert_eq!(loaded(&none).offices[0].waves.len(), 0);
+}
+
+/// A department's rule for a service is about the counters that serve it and nothing else, where
+/// there are any.
+#[test]
+fn a_rule_can_be_about_services() {
+    let wave = "[[wave]]\ndays_ahead = 28\nat = \"06:30\"\nservices = [\"rat\"]\n";
+    let shared = extended("amt.toml", wave)["amt.toml"].clone();
+    let with_skills = |skills: &str| {
+        let mut files = changed("amt/rathaus.toml", "skills = [\"*\"]", skills);
+        files.insert("amt.toml".to_owned(), shared.clone());
+        files
+    };
+    let own = loaded(&with_skills("skills = [\"rat\"]"));
+    let waves = own.offices[0].waves.iter();
+    let counters: Vec<CounterSet> = waves.map(|wave| wave.when.counters).collect();
+    assert_eq!(counters, [CounterSet::only(1)]);
+    let elsewhere = loaded(&with_skills("skills = [\"pass\"]"));
+    assert_eq!(elsewhere.offices[0].waves.len(), 0);
+    assert_eq!(
+        complaints(&with_skills("skills = [\"rat\", \"pass\"]")),
+        ["amt.toml:29: wave[1].services: counter 2 of rathaus serves others as well"]
+    );
+    let both = extended("amt/rathaus.toml", &format!("{wave}counters = 2\n"));
+    assert_eq!(
+        complaints(&both),
+        ["amt/rathaus.toml:17: wave[1].services: either counters or services is expected"]
+    );
 }
 
 /// Each case: what is changed in which file, and everything that is said about it.

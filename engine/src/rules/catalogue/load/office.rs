@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::selector::Grid;
+use super::selector::{Grid, Skills};
 use super::services::Directory;
 use super::{
     LINE_CHARS_MAX, MINUTES_MAX, NAME_CHARS_MAX, QUANTITY_MAX, SERVICES_MAX, text, timetable,
@@ -86,7 +86,12 @@ impl Frame<'_, '_> {
         if conditions.status != Status::Off && self.services.is_complete() {
             self.check_complete(&counters, &offers);
         }
-        let grid = Grid::new(self.id, conditions.unit_minutes, &counters);
+        let grid = Grid::new(
+            (self.id, conditions.unit_minutes),
+            counters.iter().map(|counter| counter.number),
+            &skills,
+            (self.services, self.department),
+        );
         let horizon_days = conditions.horizon_days;
         Office {
             id: self.id.to_owned(),
@@ -147,9 +152,9 @@ impl Frame<'_, '_> {
     }
 
     /// The counters by number, and which of them serve what.
-    fn read_counters(&self) -> (Vec<Counter>, BTreeMap<ServiceIndex, CounterSet>) {
+    fn read_counters(&self) -> (Vec<Counter>, Skills) {
         let mut names: BTreeMap<u8, String> = BTreeMap::new();
-        let mut skills: BTreeMap<ServiceIndex, CounterSet> = BTreeMap::new();
+        let mut skills = Skills::new();
         for section in self.root.tables("counter", usize::from(COUNTERS_MAX)) {
             let name = section.get("name", kinds::text(1..=NAME_CHARS_MAX));
             let name = name.unwrap_or_else(|| "Schalter {}".to_owned());
@@ -179,7 +184,7 @@ impl Frame<'_, '_> {
     }
 
     /// What the counters serve, as the office offers it.
-    fn read_offers(&self, skills: &BTreeMap<ServiceIndex, CounterSet>) -> Vec<Offer> {
+    fn read_offers(&self, skills: &Skills) -> Vec<Offer> {
         let mut offers: BTreeMap<ServiceIndex, Offer> = BTreeMap::new();
         for (&service, &counters) in skills {
             let usual = self.services.service(service);

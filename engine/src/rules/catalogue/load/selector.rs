@@ -1,8 +1,12 @@
 //! The part of an office's week that a rule is about: counters, weekdays, hours.
 
+use std::collections::BTreeMap;
+
+use super::SERVICES_MAX;
+use super::services::Directory;
 use crate::rules::calendar::UNIT_MINUTES;
 use crate::rules::catalogue::reader::{Lookup, Section, kinds};
-use crate::rules::catalogue::{Counter, Hours, Selector, Weekdays};
+use crate::rules::catalogue::{Hours, Selector, ServiceIndex, Weekdays};
 use crate::rules::cells::{COUNTERS_MAX, CounterSet};
 
 /// Spans of one day in one rule.
@@ -13,7 +17,13 @@ pub(super) struct Grid<'s> {
     office: &'s str,
     unit_minutes: u16,
     counters: CounterSet,
+    skills: &'s Skills,
+    services: &'s Directory,
+    department: usize,
 }
+
+/// The counters that serve what.
+pub(super) type Skills = BTreeMap<ServiceIndex, CounterSet>;
 
 /// What a selector means where it says nothing.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -25,15 +35,20 @@ pub(super) enum Silence {
 }
 
 impl<'s> Grid<'s> {
-    pub(super) fn new(office: &'s str, unit_minutes: u16, counters: &[Counter]) -> Grid<'s> {
-        let counters = counters
-            .iter()
-            .map(|counter| CounterSet::only(counter.number - 1))
-            .fold(CounterSet::EMPTY, CounterSet::or);
+    pub(super) fn new(
+        (office, unit_minutes): (&'s str, u16),
+        counters: impl Iterator<Item = u8>,
+        skills: &'s Skills,
+        (services, department): (&'s Directory, usize),
+    ) -> Grid<'s> {
+        let counters = counters.map(|number| CounterSet::only(number - 1));
         Grid {
             office,
             unit_minutes,
-            counters,
+            counters: counters.fold(CounterSet::EMPTY, CounterSet::or),
+            skills,
+            services,
+            department,
         }
     }
 
@@ -45,7 +60,8 @@ impl<'s> Grid<'s> {
         }
     }
 
-    /// One selector for each span of the day; none for an office without counters.
+    /// One selector for each span of the day; none for an office without counters, or without any
+    /// that serves what is named.
     pub(super) fn selectors(&self, section: &Section<'_>, silence: Silence) -> Vec<Selector> {
         let weekdays = match silence {
             Silence::Refused => section.need("weekdays", kinds::weekdays),
@@ -54,7 +70,7 @@ impl<'s> Grid<'s> {
         let weekdays = weekdays.unwrap_or(Weekdays::ALL);
         let counters = self.counters(section);
         let mut spans = self.spans(section, silence);
-        if self.counters.is_empty() {
+        if counters.is_empty() {
             spans.clear();
         }
         spans
@@ -67,9 +83,20 @@ impl<'s> Grid<'s> {
             .collect()
     }
 
+    /// The counters with these numbers, or those that serve these services and no others.
     fn counters(&self, section: &Section<'_>) -> CounterSet {
-        let Some(numbers) = section.get("counters", kinds::numbers(COUNTERS_MAX)) else {
-            return self.counters;
+        let services = self.services.reference(self.department);
+        let services = section.get("services", kinds::list(1..=SERVICES_MAX, services));
+        let numbers = section.get("counters", kinds::numbers(COUNTERS_MAX));
+        let numbers = match (numbers, services) {
+            (None, None) => return self.counters,
+            (None, Some(services)) => return self.serving(section, &services.concat()),
+            (Some(numbers), services) => {
+                if services.is_some() {
+                    section.fault("services", "either counters or services is expected");
+                }
+                numbers
+            }
         };
         let mut counters = CounterSet::EMPTY;
         for number in numbers {
@@ -83,6 +110,25 @@ impl<'s> Grid<'s> {
             counters = counters.or(counter);
         }
         counters
+    }
+
+    /// A counter that serves others as well would be theirs too: which of its seats are meant must
+    /// then be said with numbers and hours.
+    fn serving(&self, section: &Section<'_>, services: &[ServiceIndex]) -> CounterSet {
+        let of = |is_meant: bool| {
+            let skills = self.skills.iter();
+            let skills = skills.filter(|(service, _)| services.contains(service) == is_meant);
+            skills.fold(CounterSet::EMPTY, |set, (_, counters)| set.or(*counters))
+        };
+        let (meant, others) = (of(true), of(false));
+        for counter in meant.and(others).iter() {
+            let number = counter + 1;
+            section.fault(
+                "services",
+                format!("counter {number} of {} serves others as well", self.office),
+            );
+        }
+        meant
     }
 
     fn spans(&self, section: &Section<'_>, silence: Silence) -> Vec<Hours> {
