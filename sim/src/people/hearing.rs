@@ -99,7 +99,9 @@ impl World {
                 self.chronicle.done(hold.claim, Wish::Confirm);
                 self.oracle.confirmed(hold.claim)?;
                 if let Some(ticket) = hold.ticket {
-                    self.lobby.booked(who, ticket)?;
+                    let room = self.room();
+                    let is_over = room.is_some_and(|it| it.decide(|it| it.ended().is_some()));
+                    self.lobby.booked(who, ticket, is_over)?;
                     self.tally.bookings_with_pass += 1;
                 }
                 let race = hold.deadline <= self.now().0;

@@ -1,6 +1,7 @@
 //! What is free goes to the best wishes.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Arc;
 
 use jiff::civil::Date;
@@ -216,32 +217,39 @@ impl Engine {
 
     /// Who gets a gap.
     fn best(&self, agent: &Agent, day: &Day, gap: &Gap<'_>) -> Option<Match> {
-        let zone = &self.catalogue.city.zone;
-        let terms = &self.limits.answers;
-        let answerable = |unit: u16| {
-            let start = day.plan().instant(unit);
-            let last = UnixMillis(start.0 - day.plan().notice.0);
-            terms.deadline(zone, gap.now, start, last).is_some()
-        };
-        let mut asked = gap.start;
-        if !answerable(asked) {
-            // The later the start, the more time there is: a gap that begins too soon can go on
-            // for hours.
-            let mut behind = gap.end;
-            while asked < behind {
-                let middle = asked + (behind - asked) / 2;
-                if answerable(middle) {
-                    behind = middle;
-                } else {
-                    asked = middle + 1;
-                }
-            }
+        let asked = self.first_to_ask_about(gap.now, day, gap.start..gap.end);
+        if asked > gap.start {
             self.wishes.watch.lock().later.insert(DayKey {
                 office: gap.office,
                 day: gap.day,
             });
         }
         agent.find(gap, asked)
+    }
+
+    /// The first of these units about whose start there is time to ask somebody; behind the last
+    /// one if there is none. The later the start, the more time there is.
+    pub(super) fn first_to_ask_about(&self, now: UnixMillis, day: &Day, units: Range<u16>) -> u16 {
+        let zone = &self.catalogue.city.zone;
+        let terms = &self.limits.answers;
+        let answerable = |unit: u16| {
+            let start = day.plan().instant(unit);
+            let last = UnixMillis(start.0 - day.plan().notice.0);
+            terms.deadline(zone, now, start, last).is_some()
+        };
+        let (mut asked, mut behind) = (units.start, units.end);
+        if answerable(asked) {
+            return asked;
+        }
+        while asked < behind {
+            let middle = asked + (behind - asked) / 2;
+            if answerable(middle) {
+                behind = middle;
+            } else {
+                asked = middle + 1;
+            }
+        }
+        asked
     }
 
     /// Holds a seat for a wish, and offers it if the wish wants to be asked.

@@ -79,6 +79,7 @@ impl Engine {
                     weekday: u16::from(date.weekday().to_monday_zero_offset().unsigned_abs()),
                     hours: self.hours(&day, date),
                     gaps: gaps(now, &mut day, Some(room.id)),
+                    asked: self.first_to_ask_about(now, &day, 0..day.plan().units),
                     day,
                 }
             })
@@ -165,6 +166,8 @@ struct Hall<'s> {
     /// By unit, the hour on the clock.
     hours: Vec<u8>,
     gaps: BTreeSet<Span>,
+    /// The first unit about whose start there is time to ask somebody.
+    asked: u16,
     day: DayGuard<'s>,
 }
 
@@ -189,7 +192,8 @@ fn best(agent: &Agent, halls: &[Hall<'_>], now: UnixMillis, id: WishId) -> Optio
             let span = usize::from(start)..usize::from(start + u16::from(units));
             let at = |hour: &u8| hall.weekday * HOURS + u16::from(*hour);
             let in_window = |hour: &u8| wish.windows.contains(at(hour));
-            hall.hours[span].iter().all(in_window)
+            (wish.auto_accept || start >= hall.asked)
+                && hall.hours[span].iter().all(in_window)
                 && plan.instant(start) >= now + notice
                 && agent.may_have(id, hall.key, start) == Suits::Yes
         };
