@@ -150,14 +150,14 @@ impl Oracle {
         if !self.is_open(seat) {
             return violated("I6", format!("{seat:?} is not open"));
         }
-        self.given(now, seat, deadline)
-    }
-
-    fn given(&mut self, now: i64, seat: Seat, deadline: i64) -> Result<ClaimId, Violation> {
-        let id = self.claims.len();
         if self.gates.is_sealed(&self.town, seat, self.latest) {
             return violated("I4", format!("{seat:?} is sealed at {now}"));
         }
+        self.given(seat, deadline)
+    }
+
+    fn given(&mut self, seat: Seat, deadline: i64) -> Result<ClaimId, Violation> {
+        let id = self.claims.len();
         for cell in self.cells_of(seat) {
             while let Some(other) = self.cells[cell].last().copied() {
                 if self.surely_has(other) {
@@ -184,10 +184,11 @@ impl Oracle {
         Ok(id)
     }
 
-    /// A seat was given to a wish, or is so again: then the signs may have changed since.
+    /// A seat was given to a wish, or is so again: then the signs may have changed since, and
+    /// its release may have been sealed.
     pub fn offered(&mut self, now: i64, seat: Seat, again: bool) -> Result<ClaimId, Violation> {
         let id = if again {
-            self.given(now, seat, i64::MAX)?
+            self.given(seat, i64::MAX)?
         } else {
             self.held(now, seat, i64::MAX)?
         };
