@@ -35,6 +35,8 @@ pub struct LivePass {
     pub holds: u8,
     /// Whether the ledger has it.
     pub durable: bool,
+    /// How often it is on its way there: it can be asked for again before that is known.
+    pub tries: u8,
 }
 
 /// What can still be booked in the room's days.
@@ -234,9 +236,14 @@ impl Admission {
         }
     }
 
-    /// The ledger has refused the pass: its place is awaited again.
+    /// The ledger has refused the pass: its place is awaited again, unless it was asked for once
+    /// more and that is still on its way.
     pub(super) fn take_back(&mut self, seq: u32, deadline: UnixMillis) {
-        if self.passes.get(&seq).is_some_and(|pass| !pass.durable) {
+        let Some(pass) = self.passes.get_mut(&seq).filter(|pass| !pass.durable) else {
+            return;
+        };
+        pass.tries = pass.tries.saturating_sub(1);
+        if pass.tries == 0 {
             self.passes.remove(&seq);
             self.awaited.insert(seq, deadline);
             self.calls.push_back(Call { seq, deadline });

@@ -815,10 +815,15 @@ impl Room {
         }
         let known = self.admission.pass(seq).copied();
         match (self.standing(seq), known) {
-            (Standing::Inside { .. } | Standing::Called { .. }, Some(pass)) => Ok(Exchange {
-                pass,
-                durable: pass.durable,
-            }),
+            (Standing::Inside { .. } | Standing::Called { .. }, Some(pass)) => {
+                if let Some(pass) = self.admission.pass_mut(seq).filter(|it| !it.durable) {
+                    pass.tries = pass.tries.saturating_add(1);
+                }
+                Ok(Exchange {
+                    pass,
+                    durable: pass.durable,
+                })
+            }
             (Standing::Called { .. }, None) if self.paused => Err(PassRefusal::Paused),
             (Standing::Called { position, .. }, None) => {
                 if !self.admission.has_room_for(seq, &self.plan.terms) {
@@ -830,6 +835,7 @@ impl Room {
                     expires_at: now + self.plan.terms.pass,
                     holds: 0,
                     durable: false,
+                    tries: 1,
                 };
                 self.admission.give(seq, pass);
                 Ok(Exchange {
@@ -1003,6 +1009,7 @@ impl Room {
                     expires_at: UnixMillis(*expires_at),
                     holds: 0,
                     durable: true,
+                    tries: 0,
                 };
                 let had = self.had.get_mut(usize::from(turn.saturating_sub(1)));
                 if had.is_some_and(|had| had.insert(*seq)) {
