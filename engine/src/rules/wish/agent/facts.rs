@@ -86,6 +86,7 @@ impl Agent {
             wish: wish.clone(),
             place,
             ticket,
+            before_draw: undrawn,
             contact: Box::new(contact.clone()),
             standing: Standing::Deciding,
             since: at,

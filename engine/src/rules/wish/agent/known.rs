@@ -63,6 +63,8 @@ pub struct Known {
     pub wish: Wish,
     pub place: Place,
     pub ticket: Option<TicketId>,
+    /// It was laid before its waiting room was drawn.
+    pub(super) before_draw: bool,
     pub contact: Box<Contact>,
     pub standing: Standing,
     /// When it got there.

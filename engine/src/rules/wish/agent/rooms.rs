@@ -97,8 +97,9 @@ impl Agent {
         drawn.into_iter().map(|(_, id)| id).collect()
     }
 
-    /// What the wishes of a room have come to: whether one is being decided about, and which ticket
-    /// has which seat.
+    /// What the lottery of a room has come to: whether a wish is still being decided about, and
+    /// which ticket has which seat of it. Until its outcome is known, the first seat of a wish that
+    /// was laid before the draw is the lottery's; another one, or that of a later wish, is not.
     pub fn allotted(&self, room: RoomId) -> (bool, Vec<(u32, ReservationId)>) {
         let mut deciding = false;
         let mut seats = Vec::new();
@@ -108,7 +109,9 @@ impl Agent {
             };
             match known.standing {
                 Standing::Deciding => deciding = true,
-                Standing::Offered(Offer { seat, .. }) | Standing::Booked { seat, .. } => {
+                Standing::Offered(Offer { seat, .. }) | Standing::Booked { seat, .. }
+                    if known.before_draw && known.seats.first() == Some(&seat) =>
+                {
                     seats.push((ticket.seq, seat));
                 }
                 _ => {}

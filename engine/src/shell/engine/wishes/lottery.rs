@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use super::give_out::{NotGiven, Span, gaps};
 use crate::canary::{Canary, sings};
-use crate::rules::ids::{DayKey, ReservationId, Seat};
-use crate::rules::room::RoomId;
+use crate::rules::ids::{DayKey, Seat};
 use crate::rules::room::fact::Allotment;
 use crate::rules::time::{DayNumber, Millis, UnixMillis};
 use crate::rules::wish::WishId;
@@ -130,30 +129,16 @@ impl Engine {
         if deciding {
             return;
         }
-        // Somebody can have got a seat meanwhile that the room is not before.
-        let here = seats
-            .into_iter()
-            .filter(|(_, seat)| self.is_before(shard.id, *seat));
         let mut room = shard.lock();
         let allotment = |(seq, seat)| {
             let position = room.position_of(seq)?;
             Some(Allotment { position, seat })
         };
-        let mut seats: Vec<Allotment> = here.filter_map(allotment).collect();
+        let mut seats: Vec<Allotment> = seats.into_iter().filter_map(allotment).collect();
         seats.sort_unstable_by_key(|allotment| allotment.position);
         if let Some(fact) = room.allot(seats) {
             self.tell(now, shard, &mut room, fact);
         }
-    }
-
-    /// Whether this room is before the release of a seat.
-    fn is_before(&self, room: RoomId, id: ReservationId) -> bool {
-        let Some((shard, _)) = self.existing(id) else {
-            return false;
-        };
-        let (seat, cells) = (id.seat(), shard.decide(|day| day.cells_of(room)));
-        let own = cells.get(seat.span()).unwrap_or_default();
-        !own.is_empty() && own.iter().all(|set| set.contains(seat.counter))
     }
 }
 
