@@ -31,7 +31,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 const MORNING: UnixMillis = UnixMillis(1_794_297_600_000);
 
 /// One counter from 8 to 9 o'clock: six visits of ten minutes.
-fn small() -> Catalogue {
+pub(crate) fn small() -> Catalogue {
     let mut office = office(1, 1);
     office.opening[0].when.hours.to = 540;
     town(vec![office])
@@ -224,7 +224,7 @@ pub(crate) fn wish() -> Wish {
     }
 }
 
-fn contact(who: u64) -> Contact {
+pub(crate) fn contact(who: u64) -> Contact {
     Contact {
         name: format!("Erika {who}"),
         email: format!("erika{who}@example.org"),

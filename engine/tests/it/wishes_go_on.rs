@@ -2,15 +2,16 @@
 
 use std::sync::mpsc::channel;
 
-use morgenruh_engine::rules::ids::HoldToken;
-use morgenruh_engine::rules::time::{Millis, UnixMillis};
-use morgenruh_engine::rules::wish::agent::{Known, Standing, What};
-use morgenruh_engine::rules::wish::fact::Offer;
+use morgenruh_engine::rules::ids::{DayKey, HoldToken, ReservationId, Seat};
+use morgenruh_engine::rules::time::{DayNumber, Millis, UnixMillis};
+use morgenruh_engine::rules::wish::agent::{Agent, Known, Standing, What};
+use morgenruh_engine::rules::wish::answer::AnswerTerms;
+use morgenruh_engine::rules::wish::fact::{Offer, WishFact};
 use morgenruh_engine::rules::wish::{Place, Wish, WishId};
 use morgenruh_engine::shell::engine::WishError;
 
 use crate::support::{TUESDAY, WEDNESDAY, clock, secret};
-use crate::wishes::{Hallway, PATIENCE, full, wish};
+use crate::wishes::{Hallway, PATIENCE, contact, full, small, wish};
 
 const HOUR: Millis = Millis::from_minutes(60);
 
@@ -213,4 +214,61 @@ fn who_gives_back_what_was_booked_unasked_waits_on_at_the_same_place() {
     assert!(matches!(refused, Err(WishError::Over(_))), "{refused:?}");
     let hallway = hallway.restart();
     hallway.hall.audit(&[TUESDAY, WEDNESDAY]);
+}
+
+#[test]
+fn what_was_booked_while_a_seat_was_given_back_ends_no_wish() {
+    let direct = Wish {
+        auto_accept: true,
+        ..wish()
+    };
+    let contact = contact(1);
+    let (first, second) = (WishId(1), WishId(2));
+    let laid = || WishFact::Laid {
+        place: Place::at(UnixMillis(1)),
+        wish: direct.clone(),
+        ticket: None,
+        contact: Some(Box::new(contact.clone())),
+    };
+    let seat = |start| {
+        let key = DayKey {
+            office: 1,
+            day: DayNumber::from_date(TUESDAY).unwrap(),
+        };
+        let seat = Seat {
+            key,
+            counter: 0,
+            start,
+            units: 2,
+        };
+        ReservationId::new(seat, 0, 0)
+    };
+    let booked = |start| WishFact::Booked {
+        booking: seat(start),
+        seat: seat(start),
+    };
+    let new = || Agent::new(AnswerTerms::default(), WishId(0));
+    let (mut live, mut replayed) = (new(), new());
+    let town = small();
+    let facts = [
+        (first, laid()),
+        (first, booked(96)),
+        (second, laid()),
+        (second, booked(98)),
+        (first, WishFact::Returned { number: 1 }),
+    ];
+    for (id, fact) in facts {
+        if (id, &fact) == (second, &booked(98)) {
+            // Its return is on its way to the ledger from now on.
+            live.reopen(first);
+        }
+        for agent in [&mut live, &mut replayed] {
+            agent.apply(&town, UnixMillis(1), id, &fact);
+        }
+    }
+    let today = DayNumber::from_date(TUESDAY).unwrap();
+    for agent in [&mut live, &mut replayed] {
+        assert_eq!(agent.known(first).unwrap().standing, Standing::Waiting);
+        assert_eq!(agent.due(UnixMillis(2), today, 10), []);
+    }
 }

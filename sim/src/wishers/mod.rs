@@ -181,11 +181,13 @@ impl Wished {
             && self.wish == known.wish
     }
 
+    /// Whether it is given something just now; not while its seat is being given back.
     fn is_engaged(&self) -> bool {
-        matches!(
-            self.standing,
-            Some(Standing::Deciding | Standing::Offered(_))
-        )
+        match self.standing {
+            Some(Standing::Deciding) => !self.may_reopen,
+            Some(Standing::Offered(_)) => true,
+            _ => false,
+        }
     }
 }
 

@@ -54,7 +54,9 @@ impl World {
             return Ok(());
         }
         let Wishers { open, wished, .. } = &self.wishers;
-        let known = open.iter().filter(|it| wished[**it].id.is_some());
+        // What is being given back just now goes on after whatever is booked meanwhile, or before.
+        let is_known = |it: &Wished| it.id.is_some() && !it.may_reopen;
+        let known = open.iter().filter(|it| is_known(&wished[**it]));
         let known: Vec<usize> = known.copied().collect();
         let booked = self.see_standings()?;
         self.see_seats(&booked, &known)

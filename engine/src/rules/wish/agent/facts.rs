@@ -266,9 +266,6 @@ impl Agent {
     pub fn reopen(&mut self, id: WishId) -> Option<u8> {
         let known = self.wishes.get(&id)?;
         let (number, since) = (known.offers, known.since);
-        let (wish, marks) = (known.wish.clone(), known.marks.clone());
-        self.claim(id, &wish, &marks);
-        self.outdated.insert((wish.until, id));
         self.stand(id, Standing::Deciding, since);
         Some(number)
     }
@@ -280,20 +277,21 @@ impl Agent {
         }
     }
 
-    /// A seat that was booked without asking is given back: the wish waits on at its place.
+    /// A seat that was booked without asking is given back: the wish waits on at its place. Only
+    /// from now on it counts as one of its person's: what they had booked until then leaves it
+    /// alone.
     fn returned(&mut self, at: UnixMillis, id: WishId) {
-        let standing = self.wishes.get(&id).map(|known| known.standing);
-        if let Some(Standing::Booked { .. }) = standing {
-            self.reopen(id);
-        }
         let Some(known) = self.wishes.get_mut(&id) else {
             return;
         };
+        let (wish, marks) = (known.wish.clone(), known.marks.clone());
         known.lost = known.lost.saturating_add(1);
         if sings(Canary::PlaceGivenUp) {
             known.place = Place::at(at);
         }
         self.outcomes.returned += 1;
+        self.claim(id, &wish, &marks);
+        self.outdated.insert((wish.until, id));
         self.stand(id, Standing::Waiting, at);
     }
 
