@@ -606,7 +606,14 @@ impl World {
                 continue;
             }
             let now = (self.lobby.serving, waiting, passes + awaited);
-            still = if now == before { still + 1 } else { 0 };
+            // What was given while the clock was ahead is good until then.
+            let ends = self.lobby.passes.values().copied().max();
+            let is_good = ends.is_some_and(|end| next.0 < end);
+            still = if now == before && !is_good {
+                still + 1
+            } else {
+                0
+            };
             before = now;
             if terms.is_lottery {
                 continue;
