@@ -218,7 +218,9 @@ impl Proof {
         let apart = seats.windows(2).all(|pair| {
             let [one, next] = pair else { return true };
             let place = |it: &Allotted| (it.office, it.date.clone(), it.counter);
-            place(one) != place(next) || one.start + u16::from(one.units) <= next.start
+            // It can be from anywhere: its numbers need not be those of a day.
+            let end = u32::from(one.start) + u32::from(one.units);
+            place(one) != place(next) || end <= u32::from(next.start)
         });
         let ascending = outcome
             .windows(2)
