@@ -115,10 +115,13 @@ impl Agent {
         }
     }
 
-    /// Whether it has not turned this start down before, and nothing of the same person for the
-    /// same service is offered or being decided: several wishes of one person bring no more than
-    /// one.
+    /// Whether it is not about to end, has not turned this start down before, and nothing of the
+    /// same person for the same service is offered or being decided: several wishes of one person
+    /// bring no more than one.
     pub fn may_have(&self, id: WishId, key: DayKey, start: u16) -> Suits {
+        if self.ending.contains_key(&id) {
+            return Suits::No;
+        }
         let Some(known) = self.wishes.get(&id) else {
             return Suits::No;
         };

@@ -140,8 +140,12 @@ impl Engine {
         };
         let date = key.day.to_date();
         let beyond = date > self.horizon(now, self.catalogue.office(office));
+        if beyond {
+            // It is looked at when it comes within the horizon, which changes nothing about it.
+            return;
+        }
         let waits = self.look_at_wishes(|agent| agent.waiting_at(key.office)) > 0;
-        let changes = if waits && !beyond {
+        let changes = if waits {
             self.give_day(now, key, shard, random)
         } else {
             shard.changes()
