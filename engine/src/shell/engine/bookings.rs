@@ -58,7 +58,15 @@ pub(super) struct MoveAsk {
     /// Of the hold's secret.
     pub(super) secret: Digest,
     /// The wish that is fulfilled with it.
-    pub(super) wish: Option<WishId>,
+    pub(super) wish: Option<Fulfilled>,
+}
+
+/// A wish that gets a seat.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fulfilled {
+    pub(super) wish: WishId,
+    /// Whether its offer is accepted. What is given without asking is decided about already.
+    pub(super) accepted: bool,
 }
 
 /// Why nothing was confirmed.
@@ -337,7 +345,18 @@ impl Engine {
             let new_day = new_shard.lock();
             (old_shard.lock(), Some(new_day))
         };
-        let begun = begin_move(now, &mut old_day, new_day.as_deref_mut(), from, &ask);
+        let is_wished = wish.is_none_or(|fulfilled| {
+            let new_day = new_day.as_deref().unwrap_or(&old_day);
+            let start = |day: &Day, id: ReservationId| day.plan().instant(id.seat().start);
+            // The booking can have been moved since the seat was found.
+            let is_earlier = start(new_day, to) < start(&old_day, from);
+            is_earlier && self.stands_for(fulfilled, to)
+        });
+        let begun = if is_wished {
+            begin_move(now, &mut old_day, new_day.as_deref_mut(), from, &ask)
+        } else {
+            Err(ChangeError::Hold(HoldUse::Gone))
+        };
         let confirmed = match begun {
             Ok(confirmed) => confirmed,
             Err(refusal) => {
@@ -351,7 +370,7 @@ impl Engine {
         let fact = Fact::Moved {
             from,
             to: Box::new(confirmed.clone()),
-            wish,
+            wish: wish.map(|fulfilled| fulfilled.wish),
         };
         let of_wish = fact.of_wish().map(|(id, fact)| (id, fact.into_owned()));
         let catalogue = Arc::clone(&self.catalogue);

@@ -11,7 +11,9 @@ use crate::rules::wish::WishId;
 use crate::rules::wish::agent::Standing;
 use crate::rules::wish::fact::{Contact, WishFact};
 use crate::shell::engine::Engine;
-use crate::shell::engine::bookings::{Booking, ChangeError, MoveAsk, booking, hold_again};
+use crate::shell::engine::bookings::{
+    Booking, ChangeError, Fulfilled, MoveAsk, booking, hold_again,
+};
 use crate::shell::ledger::{Durable, NotKept};
 
 use super::OfferError;
@@ -37,11 +39,32 @@ impl Engine {
             _ => return done(Err(OfferError::Gone)),
         };
         let hold = known.contact.hold_secret(number);
+        let fulfilled = Fulfilled {
+            wish: id,
+            accepted: true,
+        };
         if let Some(instead) = known.wish.instead_of {
-            self.bring_forward(now, id, instead.booking, (seat, hold.digest()), done);
+            let held = (seat, hold.digest());
+            self.bring_forward(now, fulfilled, instead.booking, held, done);
         } else {
-            self.book_for_wish(now, id, &known.contact, seat, hold, done);
+            self.book_for_wish(now, fulfilled, &known.contact, seat, hold, done);
         }
+    }
+
+    /// Whether nothing else has been made of an offer that is accepted. Nothing is made of it as
+    /// long as the day of its seat is locked.
+    pub(in crate::shell::engine) fn stands_for(
+        &self,
+        fulfilled: Fulfilled,
+        seat: ReservationId,
+    ) -> bool {
+        let is_for = |standing| match standing {
+            Standing::Offered(offer) => offer.seat == seat,
+            Standing::Booked { seat: booked, .. } => booked == seat,
+            _ => false,
+        };
+        let standing = self.look_at_wishes(|agent| Some(agent.known(fulfilled.wish)?.standing));
+        !fulfilled.accepted || standing.is_some_and(is_for)
     }
 
     /// Gives an offer back; its seat goes to the next wish. `done` is called once.
@@ -106,7 +129,7 @@ impl Engine {
     pub(super) fn book_for_wish(
         &self,
         now: UnixMillis,
-        id: WishId,
+        fulfilled: Fulfilled,
         contact: &Contact,
         seat: ReservationId,
         hold: Secret,
@@ -115,7 +138,12 @@ impl Engine {
         let Some((shard, office)) = self.existing(seat) else {
             return done(Err(OfferError::Gone));
         };
+        let id = fulfilled.wish;
         let mut day = shard.lock();
+        if !self.stands_for(fulfilled, seat) {
+            drop(day);
+            return done(Err(OfferError::Gone));
+        }
         let contract = contract_of(id, seat, hold);
         let confirmed = match day.confirm(now, seat, hold.digest(), contract) {
             Ok(Begun::Now(confirmed)) => confirmed,
@@ -175,7 +203,7 @@ impl Engine {
     pub(super) fn bring_forward(
         &self,
         now: UnixMillis,
-        id: WishId,
+        fulfilled: Fulfilled,
         origin: ReservationId,
         (to, secret): (ReservationId, Digest),
         done: impl FnOnce(Result<Durable<Booking>, OfferError>) + Send + 'static,
@@ -188,7 +216,7 @@ impl Engine {
             manage: contract.manage,
             to,
             secret,
-            wish: Some(id),
+            wish: Some(fulfilled),
         };
         self.relocate(now, ask, move |outcome| {
             done(outcome.map_err(|error| match error {

@@ -20,7 +20,7 @@ use crate::rules::wish::agent::{Agent, Match, Standing, need_at};
 use crate::rules::wish::fact::{Offer, WishEnding, WishFact};
 use crate::rules::wish::index::Gap;
 use crate::shell::engine::Engine;
-use crate::shell::engine::bookings::Booking;
+use crate::shell::engine::bookings::{Booking, Fulfilled};
 use crate::shell::ledger::Durable;
 use crate::shell::shard::Shard;
 
@@ -359,6 +359,9 @@ impl Engine {
         let hold = known.contact.hold_secret(known.offers.saturating_add(1));
         let wishes = Arc::clone(&self.wishes);
         let shard = self.existing(seat).map(|(shard, _)| shard);
+        // It can have been moved since the wish was last told when it is.
+        let instead = known.wish.instead_of.map(|instead| instead.booking);
+        let starts = instead.map(|booking| (booking, self.booking_start(booking)));
         let refused = move |outcome: Result<Durable<Booking>, OfferError>| {
             let Err(error) = outcome else {
                 return;
@@ -368,16 +371,24 @@ impl Engine {
             }
             let mut agent = wishes.lock();
             agent.undo(id, before);
+            if let Some((booking, start)) = starts {
+                agent.booking_starts(booking, start);
+            }
             if matches!(error, OfferError::Booking(_) | OfferError::TooManyMoves) {
                 agent.end_soon(id, WishEnding::Overtaken);
             }
             drop(agent);
             wishes.add_fresh(id);
         };
+        let fulfilled = Fulfilled {
+            wish: id,
+            accepted: false,
+        };
         if let Some(instead) = known.wish.instead_of {
-            self.bring_forward(now, id, instead.booking, (seat, hold.digest()), refused);
+            let held = (seat, hold.digest());
+            self.bring_forward(now, fulfilled, instead.booking, held, refused);
         } else {
-            self.book_for_wish(now, id, &known.contact, seat, hold, refused);
+            self.book_for_wish(now, fulfilled, &known.contact, seat, hold, refused);
         }
     }
 

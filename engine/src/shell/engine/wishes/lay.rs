@@ -144,8 +144,11 @@ impl Engine {
                 return done(Err(refusal));
             }
         };
-        let before = agent.known(id).map(|known| known.standing);
-        let before = before.unwrap_or(Standing::Waiting);
+        let known = agent.known(id);
+        let before = known.map_or(Standing::Waiting, |known| known.standing);
+        // Of the same booking it is known already, and was while it was moved.
+        let instead =
+            instead.filter(|_| known.is_some_and(|it| it.wish.instead_of != wish.instead_of));
         // Whoever changes it still wishes.
         let after = match before {
             Standing::Asleep => Standing::Waiting,
