@@ -69,6 +69,8 @@ pub struct Lobby {
     surely_left: BTreeSet<u32>,
     /// That certainly are wishes.
     laid: BTreeSet<u32>,
+    /// The same of those for which that was asked.
+    pub may_be_laid: BTreeSet<u32>,
     /// Tickets that somebody tried to exchange.
     asked: BTreeSet<u32>,
     /// Ends of the passes that were given, by ticket and turn.
@@ -133,7 +135,7 @@ impl Lobby {
 
     /// When a room is over, as it can be since the last look at it, who has booked is forgotten.
     pub fn booked(&mut self, who: usize, ticket: u32, is_over: bool) -> Result<(), Violation> {
-        if !self.spent.insert(ticket) {
+        if !self.spent.insert(ticket) || self.laid.contains(&ticket) {
             return wrong("I7", ("ticket was spent twice", ticket));
         }
         if !self.has_booked.insert(who) && !is_over {
@@ -155,7 +157,9 @@ impl Lobby {
     }
 
     pub fn was_spent(&self, ticket: Option<u32>) -> Result<(), Violation> {
-        if ticket.is_none_or(|ticket| !self.may_be_spent.contains(&ticket)) {
+        let may_be =
+            |ticket| self.may_be_spent.contains(&ticket) || self.may_be_laid.contains(&ticket);
+        if !ticket.is_some_and(may_be) {
             return wrong("I5", ("ticket was never spent", ticket));
         }
         Ok(())
@@ -193,11 +197,15 @@ impl World {
     }
 
     /// A ticket has become a wish, and nobody is let in with it any more.
-    pub fn ticket_is_laid(&mut self, who: usize, seq: u32) {
+    pub fn ticket_is_laid(&mut self, who: usize, seq: u32) -> Result<(), Violation> {
         self.lobby.laid.insert(seq);
+        if self.lobby.spent.contains(&seq) {
+            return wrong("I7", ("ticket is a booking and a wish", seq));
+        }
         if self.dice.bool() && self.lobby.visitors[who].ticket == Some(seq) {
             self.lobby.drop_ticket(who);
         }
+        Ok(())
     }
 
     /// The pass that somebody would show, and its ticket.

@@ -163,6 +163,9 @@ impl World {
             Some(ticket) => self.place_of(ticket.seq)?,
             None => None,
         };
+        self.lobby
+            .may_be_laid
+            .extend(ticket.map(|ticket| ticket.seq));
         self.wishers.wished.push(Wished {
             who,
             secret,

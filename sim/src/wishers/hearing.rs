@@ -5,7 +5,7 @@ use morgenruh_engine::rules::wish::fact::WishEnding;
 use morgenruh_engine::rules::wish::{WishId, change};
 use morgenruh_engine::shell::engine::{Booking, LayError, OfferError, WishError};
 
-use super::{Accepting, Asked, WishNews, wrong};
+use super::{Accepting, Asked, WishNews, Wished, wrong};
 use crate::oracle::Violation;
 use crate::town::Town;
 use crate::world::World;
@@ -101,13 +101,13 @@ impl World {
                 self.tally.wishes_laid += 1;
                 if let Some(seq) = self.wishers.wished[index].ticket {
                     self.tally.tickets_laid += 1;
-                    self.ticket_is_laid(self.wishers.wished[index].who, seq);
+                    self.ticket_is_laid(self.wishers.wished[index].who, seq)?;
                 }
                 return Ok(());
             }
             Err(LayError::Refused(LayRefusal::Laid(id))) => {
                 let ticket = self.wishers.wished[index].ticket;
-                let is_same = |(at, other): (usize, &super::Wished)| {
+                let is_same = |(at, other): (usize, &Wished)| {
                     at != index && ticket.is_some() && other.ticket == ticket
                 };
                 if !self.wishers.wished.iter().enumerate().any(is_same) {
@@ -123,12 +123,17 @@ impl World {
             }
             Err(LayError::Refused(LayRefusal::BroughtForward(id))) => {
                 let wish = &self.wishers.wished[index].wish;
-                let is_same = |(at, other): (usize, &super::Wished)| {
+                let is_same = |(at, other): (usize, &Wished)| {
                     at != index && other.wish.instead_of == wish.instead_of
                 };
                 if !self.wishers.wished.iter().enumerate().any(is_same) {
                     return wrong("I5", (index, "is refused for", id));
                 }
+            }
+            Err(LayError::TicketSpent) => {
+                let Wished { who, ticket, .. } = self.wishers.wished[index];
+                self.lobby.was_spent(ticket)?;
+                self.lobby.drop_ticket(who);
             }
             Err(LayError::Refused(LayRefusal::TooMany) | LayError::LedgerAway) => {}
             Err(refusal) => return wrong("I5", (index, refusal)),

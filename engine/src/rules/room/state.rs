@@ -908,7 +908,7 @@ impl Room {
         identities: &[Digest],
         booking: ReservationId,
     ) -> Result<(), SpendRefusal> {
-        if self.spent.contains(seq) || self.spending.contains_key(&seq) {
+        if self.is_spent(seq) {
             return Err(SpendRefusal::Spent);
         }
         if self.booking_of(identities).is_some() {
@@ -917,6 +917,16 @@ impl Room {
         self.spending.insert(seq, booking);
         self.claim(identities, booking);
         Ok(())
+    }
+
+    /// Whether a ticket has become a booking, or one that is on its way to the ledger.
+    pub fn is_spent(&self, seq: u32) -> bool {
+        self.spent.contains(seq) || self.spending.contains_key(&seq)
+    }
+
+    /// Whether a ticket was given up, or has become a wish.
+    pub fn has_left(&self, seq: u32) -> bool {
+        self.left.contains(seq)
     }
 
     /// The ledger has refused the booking: as if nobody had asked for it.

@@ -75,7 +75,8 @@ pub enum ConfirmError {
     Hold(HoldUse),
     /// The same person has a booking for the same service from this waiting room; the hold stays.
     BookedBefore,
-    /// Another hold of the same pass has become a booking; this one stays until its end.
+    /// Another hold of the same pass has become a booking, or its ticket a wish; this one stays
+    /// until its end.
     PassSpent,
     /// The ledger cannot keep it now; the hold stays and gets more time.
     LedgerAway,
@@ -128,7 +129,12 @@ impl Engine {
         let ticket = day.reservation(id).and_then(|hold| hold.ticket);
         let room = ticket.and_then(|ticket| Some((self.rooms.get(ticket.room)?, ticket.seq)));
         if let Some((room, seq)) = &room {
-            let begun = room.lock().begin_booking(*seq, &ask.identities, id);
+            let mut begun = room.lock().begin_booking(*seq, &ask.identities, id);
+            // A wish that begins from now on finds that the ticket is spent.
+            if begun.is_ok() && ticket.is_some_and(|ticket| self.is_wish(ticket)) {
+                room.lock().booking_refused(*seq, id);
+                begun = Err(SpendRefusal::Spent);
+            }
             if let Err(refusal) = begun {
                 day.confirm_refused(id, now);
                 drop(day);

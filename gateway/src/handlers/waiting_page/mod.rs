@@ -33,7 +33,7 @@ use crate::rooms::Rendered;
 use crate::target::Target;
 
 /// How long a ticket is remembered after its room is closed: its receipt is asked for later.
-const KEPT_AFTER: Millis = Millis::from_minutes(24 * 60);
+pub(crate) const KEPT_AFTER: Millis = Millis::from_minutes(24 * 60);
 /// Said by a page that asks for its target to be kept.
 pub(crate) const TARGET_PARAMETER: &str = "ziel";
 

@@ -164,6 +164,10 @@ fn not_laid(error: LayError) -> ApiError {
         LayError::Refused(LayRefusal::BroughtForward(_)) => {
             ApiError::new(Kind::WishExists, "Change that one.").at("instead_of")
         }
+        LayError::TicketSpent => ApiError::new(
+            Kind::TicketUsed,
+            "It is becoming a booking, or has become one.",
+        ),
         LayError::TicketUnknown => {
             ApiError::new(Kind::TicketInvalid, "The waiting room has forgotten it.")
         }

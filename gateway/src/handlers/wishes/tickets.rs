@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use morgenruh_engine::rules::catalogue::RoomPolicy;
 use morgenruh_engine::rules::room::TicketId;
 use morgenruh_engine::rules::room::place::Standing;
-use morgenruh_engine::rules::time::UnixMillis;
+use morgenruh_engine::rules::time::{Millis, UnixMillis};
 use morgenruh_engine::shell::rooms::RoomShard;
 use morgenruh_wire as wire;
 
@@ -16,6 +16,7 @@ use crate::clock;
 use crate::extract::{Bearer, Json, Segment};
 use crate::handlers::bookings::Acknowledged;
 use crate::handlers::rooms::with_ticket;
+use crate::handlers::waiting_page;
 use crate::problem::{ApiError, Kind};
 
 /// Turn a ticket into a wish.
@@ -73,22 +74,31 @@ pub(crate) async fn lay(
     })
 }
 
+/// How long after its room a ticket can become a wish: as long as a browser keeps it. A wish is
+/// remembered for longer than that, so that no ticket becomes a second one.
+const USABLE_AFTER: Millis = waiting_page::KEPT_AFTER;
+
 /// Whether a ticket has a place that a wish can have.
 pub(crate) fn usable(room: &RoomShard, now: UnixMillis, ticket: TicketId) -> Result<(), ApiError> {
-    let (has_place, standing) = room.decide(|room| {
-        let standing = room.place(now, ticket.seq, 0).standing;
-        let is_lottery = room.plan().terms.policy == RoomPolicy::Lottery;
-        let has_place = is_lottery || room.position_of(ticket.seq).is_some();
-        (has_place, standing)
-    });
-    if !has_place {
-        let detail = "A ticket can become a wish once its room is drawn.";
-        return Err(ApiError::new(Kind::NotDrawn, detail));
-    }
     let used = |detail| Err(ApiError::new(Kind::TicketUsed, detail));
-    match standing {
-        Standing::Booked => used("It has become a booking."),
-        Standing::Left => used("It was given up."),
-        _ => Ok(()),
-    }
+    room.decide(|room| {
+        let plan = room.plan();
+        let is_lottery = plan.terms.policy == RoomPolicy::Lottery;
+        let is_over = plan.closes_at + USABLE_AFTER <= now;
+        let standing = room.place(now, ticket.seq, 0).standing;
+        if !is_lottery && room.position_of(ticket.seq).is_none() {
+            let detail = "A ticket can become a wish once its room is drawn.";
+            Err(ApiError::new(Kind::NotDrawn, detail))
+        } else if is_over {
+            used("Its waiting room is over for too long.")
+        } else if standing == Standing::Booked {
+            used("It has become a booking.")
+        } else if room.has_left(ticket.seq) {
+            used("It was given up.")
+        } else if room.pass(ticket.seq).is_some_and(|pass| pass.holds > 0) {
+            used("A seat is held with it: book it or give it back first.")
+        } else {
+            Ok(())
+        }
+    })
 }

@@ -53,6 +53,16 @@ impl Engine {
                 return done(Err(LayError::Refused(refusal)));
             }
         };
+        drop(agent);
+        // A booking that begins from now on finds that the ticket is a wish.
+        if let Some((room, ticket)) = &place_given_up
+            && room.decide(|room| room.is_spent(ticket.seq))
+        {
+            let mut agent = self.wishes.lock();
+            agent.not_laid(id, &wish, &contact, Some(*ticket));
+            drop(agent);
+            return done(Err(LayError::TicketSpent));
+        }
         let fact = WishFact::Laid {
             place,
             wish,
@@ -66,7 +76,7 @@ impl Engine {
         let wishes = Arc::clone(&self.wishes);
         let catalogue = Arc::clone(&self.catalogue);
         let ledger = Arc::clone(&self.ledger);
-        self.append_strict(agent, now, told, move |outcome| match outcome {
+        self.append_strict((), now, told, move |outcome| match outcome {
             Ok(position) => {
                 let mut agent = wishes.lock();
                 agent.apply(&catalogue, now, id, &fact);

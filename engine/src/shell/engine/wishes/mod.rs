@@ -46,6 +46,8 @@ pub enum LayError {
     Refused(LayRefusal),
     /// There is no such room or no such ticket any more.
     TicketUnknown,
+    /// The ticket has become a booking, or is just about to.
+    TicketSpent,
     /// The ledger cannot keep it now.
     LedgerAway,
 }
@@ -129,6 +131,11 @@ impl RestTerms {
 }
 
 impl Engine {
+    /// Whether a ticket has become a wish, whatever that has come to.
+    pub(super) fn is_wish(&self, ticket: TicketId) -> bool {
+        self.look_at_wishes(|agent| agent.of_ticket(ticket).is_some())
+    }
+
     /// Looks at the wishes. Nothing inside may wait.
     pub fn look_at_wishes<R>(&self, look: impl FnOnce(&Agent) -> R) -> R {
         look(&self.wishes.lock())
