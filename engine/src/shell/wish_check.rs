@@ -89,6 +89,7 @@ impl Wishes {
                 None
             }
             WishFact::Changed { .. }
+            | WishFact::Placed { .. }
             | WishFact::Confirmed
             | WishFact::Reminded { .. }
             | WishFact::Told { .. } => None,

@@ -9,13 +9,14 @@ use super::fault::Fault;
 use super::link::{Link, Session};
 use super::{OpenError, Settings};
 
-const MIGRATIONS: [&str; 6] = [
+const MIGRATIONS: [&str; 7] = [
     include_str!("migrations/0001_tables.sql"),
     include_str!("migrations/0002_views.sql"),
     include_str!("migrations/0003_rooms.sql"),
     include_str!("migrations/0004_releases.sql"),
     include_str!("migrations/0005_wishes.sql"),
     include_str!("migrations/0006_wishes_go_on.sql"),
+    include_str!("migrations/0007_wishes_placed.sql"),
 ];
 /// Version of the tables after the last migration.
 pub const SCHEMA_VERSION: usize = MIGRATIONS.len();

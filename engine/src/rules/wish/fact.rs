@@ -33,6 +33,11 @@ pub enum WishFact {
         place: Place,
         wish: Wish,
     },
+    /// Its waiting room is drawn, and if that gives its seats out by lottery this is over: the wish
+    /// stands at this place, also when nobody remembers the room any more.
+    Placed {
+        place: Place,
+    },
     /// A seat is held for it. Kept before anybody is told.
     Offered(Offer),
     /// The offer waits longer: whoever it is for was told late.
@@ -189,7 +194,8 @@ impl WishFact {
             | WishFact::Returned { .. }
             | WishFact::Booked { .. } => true,
             WishFact::Ended { how } => *how == WishEnding::Withdrawn,
-            WishFact::Prolonged { .. }
+            WishFact::Placed { .. }
+            | WishFact::Prolonged { .. }
             | WishFact::Reminded { .. }
             | WishFact::Lapsed { .. }
             | WishFact::Told { .. }
@@ -202,6 +208,7 @@ impl WishFact {
         match self {
             WishFact::Laid { .. } => "laid",
             WishFact::Changed { .. } => "changed",
+            WishFact::Placed { .. } => "placed",
             WishFact::Offered(_) => "offered",
             WishFact::Prolonged { .. } => "prolonged",
             WishFact::Declined { .. } => "declined",

@@ -30,6 +30,7 @@ impl Agent {
                 }
             }
             WishFact::Changed { place, wish } => self.changed(catalogue, id, *place, wish),
+            WishFact::Placed { place } => self.placed(id, *place),
             WishFact::Offered(offer) => {
                 let (zone, deadline) = (&catalogue.city.zone, UnixMillis(offer.deadline));
                 let reminder = self.terms.reminder(zone, at, deadline);

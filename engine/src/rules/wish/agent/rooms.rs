@@ -30,44 +30,64 @@ impl Agent {
     }
 
     /// A room is drawn: its wishes get their places. They wait like all others from then on, unless
-    /// a lottery is held first. Those about which something is on its way to the ledger are placed
-    /// once more when it is there. Returns who waits now.
-    pub fn place(
-        &mut self,
-        room: RoomId,
-        mut drawn: Vec<(WishId, Place)>,
-        lottery: bool,
-    ) -> Vec<WishId> {
+    /// a lottery is held first. Returns who waits now. Until the ledger knows of their places by
+    /// [`WishFact::Placed`], they are told them again.
+    ///
+    /// [`WishFact::Placed`]: super::super::fact::WishFact::Placed
+    pub fn place(&mut self, mut drawn: Vec<(WishId, Place)>, lottery: bool) -> Vec<WishId> {
         let mut waiting = Vec::new();
         // In their order, so that each goes to the end of the index.
         drawn.sort_unstable_by_key(|(id, place)| (*place, *id));
         for (id, place) in drawn {
-            let Some(known) = self.wishes.get_mut(&id) else {
-                continue;
-            };
-            let (standing, since) = (known.standing, known.since);
-            // Whoever has lost the place of the draw since then has another one.
-            let is_own = known.place.since == place.since;
-            if is_own && standing.is_over() {
-                // It can go on at its place when its booking is given back.
-                known.place = place;
-            } else if is_own && known.place != place {
-                // Out of the index where it was, and back into it where it is.
-                self.stand(id, Standing::Deciding, since);
-                if let Some(known) = self.wishes.get_mut(&id) {
-                    known.place = place;
-                }
-                self.stand(id, standing, since);
-            }
-            if standing == Standing::Undrawn && !lottery {
-                self.stand(id, Standing::Waiting, since);
+            self.take_place(id, place);
+            if !lottery && self.waits_now(id) {
                 waiting.push(id);
-            }
-            if !lottery && standing != Standing::Deciding {
-                self.is_drawn(room, id);
             }
         }
         waiting
+    }
+
+    /// The ledger knows the place of a wish.
+    pub(super) fn placed(&mut self, id: WishId, place: Place) {
+        self.take_place(id, place);
+        self.waits_now(id);
+        let ticket = self.wishes.get(&id).and_then(|known| known.ticket);
+        if let Some(ticket) = ticket {
+            self.is_drawn(ticket.room, id);
+        }
+    }
+
+    fn take_place(&mut self, id: WishId, place: Place) {
+        let Some(known) = self.wishes.get_mut(&id) else {
+            return;
+        };
+        let (standing, since) = (known.standing, known.since);
+        // Whoever has lost the place of the draw since then has another one.
+        if known.place.since != place.since || known.place == place {
+            return;
+        }
+        if standing.is_over() {
+            // It can go on at its place when its booking is given back.
+            known.place = place;
+            return;
+        }
+        // Out of the index where it was, and back into it where it is.
+        self.stand(id, Standing::Deciding, since);
+        if let Some(known) = self.wishes.get_mut(&id) {
+            known.place = place;
+        }
+        self.stand(id, standing, since);
+    }
+
+    /// Whether a wish was to be drawn until now.
+    fn waits_now(&mut self, id: WishId) -> bool {
+        let known = self.wishes.get(&id);
+        let undrawn = known.filter(|known| known.standing == Standing::Undrawn);
+        let Some(since) = undrawn.map(|known| known.since) else {
+            return false;
+        };
+        self.stand(id, Standing::Waiting, since);
+        true
     }
 
     pub(super) fn is_drawn(&mut self, room: RoomId, id: WishId) {

@@ -240,7 +240,7 @@ impl Engine {
         *self.wishes.lock() = agent;
         // Whoever is told their place is told the same one as before.
         if !sings(Canary::PlaceForgotten) {
-            self.place_the_drawn();
+            let _ = self.place_the_drawn();
         }
         for ticket in tickets {
             if let Some(room) = self.line_of(ticket).filter(|_| !sings(Canary::TicketKept)) {

@@ -11,6 +11,8 @@ use crate::shell::engine::Engine;
 
 /// Offers that lapse, and wishes that end, in one tick.
 const DUE_PER_TICK: usize = 10_000;
+/// Places of wishes of which the ledger is told in one tick.
+const PLACED_PER_TICK: usize = 1_000;
 /// Wishes that are held against what is free in one tick, after they were laid or changed.
 const FRESH_PER_TICK: usize = 64;
 /// An offer of which nobody could be told is kept so much longer each time.
@@ -32,7 +34,8 @@ impl Engine {
             self.make_up_for(now, now - since);
         }
         self.end_what_is_due(now);
-        self.place_the_drawn();
+        let settled = self.place_the_drawn();
+        self.note_places(now, settled);
         self.hold_lotteries(now, &mut random);
         self.make_days(now);
         for id in self.wishes.take_fresh(FRESH_PER_TICK) {
@@ -214,7 +217,9 @@ impl Engine {
     }
 
     /// Rooms that are drawn tell their wishes their places; once more when a lottery is over.
-    pub(super) fn place_the_drawn(&self) {
+    /// Returns the places that are final and that the ledger does not know.
+    pub(super) fn place_the_drawn(&self) -> Vec<(WishId, Place)> {
+        let mut settled = Vec::new();
         for room in self.look_at_wishes(Agent::undrawn_rooms) {
             let Some(shard) = self.rooms.get(room) else {
                 continue;
@@ -233,8 +238,25 @@ impl Engine {
                 };
                 undrawn.into_iter().filter_map(place).collect()
             });
-            let waiting = self.wishes.lock().place(room, placed, lottery);
+            if !lottery {
+                settled.extend_from_slice(&placed);
+            }
+            let waiting = self.wishes.lock().place(placed, lottery);
             waiting.into_iter().for_each(|id| self.wishes.add_fresh(id));
+        }
+        settled
+    }
+
+    /// The ledger is told of places. What is on its way there is settled first.
+    fn note_places(&self, now: UnixMillis, settled: Vec<(WishId, Place)>) {
+        for (id, place) in settled.into_iter().take(PLACED_PER_TICK) {
+            let mut agent = self.wishes.lock();
+            let standing = agent.known(id).map(|known| known.standing);
+            if standing != Some(Standing::Deciding)
+                && !self.note_in(&mut agent, now, id, WishFact::Placed { place })
+            {
+                return;
+            }
         }
     }
 }
