@@ -214,8 +214,6 @@ pub struct Wishers {
     rested: BTreeMap<(u16, u16), u64>,
     /// Bookings that came of wishes while their person had another one.
     kept: Vec<Visit>,
-    /// The engine has just been put together again.
-    recovers: bool,
     /// What a lottery gave, and to which wish.
     drawn: Vec<(usize, Seat)>,
     /// What everybody can read of it, once it is over.

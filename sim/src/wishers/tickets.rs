@@ -51,11 +51,6 @@ impl World {
         if look.place == place || may_be_changed || look.lost != lost || is_over {
             return Ok(());
         }
-        // A lapse counts from the ledger's time, which does not go back with the clock.
-        let is_later = place.since < look.place.since && look.place.position == 0;
-        if self.wishers.recovers && lost > 0 && is_later {
-            return Ok(());
-        }
         let own = match ticket {
             Some(seq) => self.place_of(seq)?,
             None => None,

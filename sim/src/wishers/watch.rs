@@ -423,10 +423,8 @@ impl World {
         for (id, until) in rests.iter().filter(|(_, until)| *until > now) {
             self.oracle.rests(Seat::of(*id), until.0);
         }
-        self.wishers.recovers = true;
         self.look_at_wishes(true)?;
         self.watch_wishes()?;
-        self.wishers.recovers = false;
         Ok(())
     }
 

@@ -200,8 +200,8 @@ impl Agent {
             self.outcomes.declined += 1;
         }
         if lapsed {
-            // Whoever does not answer lets those go first who do.
-            known.place = Place::at(at);
+            // Whoever does not answer lets those go first who were there when time was up.
+            known.place = Place::at(offer.map_or(at, |offer| UnixMillis(offer.deadline)));
         }
         let used_up = known.lost >= self.terms.offers_max;
         let standing = if lapsed && !sings(Canary::SleeperServed) {

@@ -68,7 +68,11 @@ impl Engine {
             match due {
                 Due::Lapsed(id, offer) => self.lapse(now, id, offer),
                 Due::Forgotten(id) => {
-                    self.note_wish(now, id, WishFact::Forgotten);
+                    let mut agent = self.wishes.lock();
+                    // Its seat can be on its way back just now.
+                    if agent.known(id).is_some_and(|it| it.standing.is_over()) {
+                        self.note_in(&mut agent, now, id, WishFact::Forgotten);
+                    }
                 }
                 Due::Reminded(id, number) => {
                     self.note_wish(now, id, WishFact::Reminded { number });
@@ -112,8 +116,13 @@ impl Engine {
             Some(_) => return,
         };
         let lapses = matches!(fact, WishFact::Lapsed { .. });
+        let mut agent = self.wishes.lock();
+        let standing = agent.known(id).map(|known| known.standing);
+        let is_open = matches!(standing, Some(Standing::Offered(open)) if open.number == number);
         // Noted before anybody can build on it: a lapse that the ledger has not taken is none.
-        if self.note_wish(now, id, fact) && lapses {
+        let noted = is_open && self.note_in(&mut agent, now, id, fact);
+        drop(agent);
+        if noted && lapses {
             if let Some(day) = &mut day
                 && !sings(Canary::LapsedSeatKept)
             {
