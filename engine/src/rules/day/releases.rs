@@ -8,6 +8,7 @@ use crate::rules::cells::CounterSet;
 use crate::rules::ids::ReservationId;
 use crate::rules::release::drip::Moment;
 use crate::rules::release::{ReleaseId, Steering};
+use crate::rules::room::RoomId;
 use crate::rules::time::UnixMillis;
 
 /// Somebody holds or has booked a seat of the release.
@@ -76,6 +77,25 @@ impl Day {
         let waves = self.waves();
         let told = waves.filter_map(|(wave, progress)| progress.told(wave, now));
         told.filter(|at| *at > now).min()
+    }
+
+    /// Whether a release that this waiting room is before has begun.
+    pub fn has_released(&mut self, now: UnixMillis, room: RoomId) -> bool {
+        self.catch_up(now);
+        self.waves_of(room).any(|progress| progress.is_begun())
+    }
+
+    /// Whether one is still to begin, and nobody has withdrawn it.
+    pub fn is_to_release(&mut self, now: UnixMillis, room: RoomId) -> bool {
+        self.catch_up(now);
+        self.waves_of(room)
+            .any(|progress| !progress.is_begun() && progress.steering != Steering::Sealed)
+    }
+
+    fn waves_of(&self, room: RoomId) -> impl Iterator<Item = &Progress> {
+        let is_of = move |wave: &PlannedWave| wave.guard.is_some_and(|guard| guard.room == room);
+        let waves = self.waves().filter(move |(wave, _)| is_of(wave));
+        waves.map(|(_, progress)| progress)
     }
 
     /// Fixes when the pieces of a drip open, soonest first. One that has begun goes on as it was.

@@ -359,6 +359,10 @@ fn refused(error: WishError) -> ApiError {
             Kind::WishPending,
             "An offer is open or an answer is being written: look at the wish.",
         ),
+        WishError::TooMany => ApiError::new(
+            Kind::WishesExhausted,
+            "Change or withdraw one of those for the same service.",
+        ),
         WishError::LedgerAway => ledger_away("The wish is as it was; try again in a moment."),
     }
 }

@@ -62,9 +62,24 @@ impl Agent {
     }
 
     pub(super) fn has_as_many_as_can_be(&self, wish: &Wish, marks: &[Digest]) -> bool {
-        marks.iter().any(|mark| {
-            let of = |(service, _)| self.persons.get(&(*mark, service)).map_or(0, Vec::len);
-            wish.services.iter().map(of).max().unwrap_or(0) >= WISHES_PER_PERSON_MAX
+        let mut services = wish.services.iter();
+        services.any(|(service, _)| self.of_person(marks, service) >= WISHES_PER_PERSON_MAX)
+    }
+
+    /// How many wishes a person has for a service.
+    fn of_person(&self, marks: &[Digest], service: u16) -> usize {
+        let of = |mark: &Digest| self.persons.get(&(*mark, service)).map_or(0, Vec::len);
+        marks.iter().map(of).max().unwrap_or(0)
+    }
+
+    /// Whether a wish can become this one: its person can have one more for each service that is
+    /// new.
+    pub fn may_become(&self, id: WishId, wish: &Wish) -> bool {
+        self.wishes.get(&id).is_some_and(|known| {
+            let is_had = |service: u16| known.wish.services.iter().any(|(had, _)| had == service);
+            let new = wish.services.iter().map(|(service, _)| service);
+            new.filter(|service| !is_had(*service))
+                .all(|service| self.of_person(&known.marks, service) < WISHES_PER_PERSON_MAX)
         })
     }
 

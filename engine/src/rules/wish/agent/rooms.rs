@@ -2,7 +2,7 @@
 
 use super::super::fact::Offer;
 use super::super::{Place, WishId};
-use super::{Agent, Standing};
+use super::{Agent, Known, Standing};
 use crate::canary::{Canary, sings};
 use crate::rules::ids::ReservationId;
 use crate::rules::room::{RoomId, TicketId};
@@ -117,6 +117,13 @@ impl Agent {
         drawn.into_iter().map(|(_, id)| id).collect()
     }
 
+    /// Whether a wish has its place in a lottery that is not over.
+    pub fn has_lot(&self, id: WishId) -> bool {
+        self.wishes
+            .get(&id)
+            .is_some_and(|known| known.standing == Standing::Undrawn && known.place.position > 0)
+    }
+
     /// What the lottery of a room has come to: whether a wish is still being decided about, and
     /// which ticket has which seat of it. Until its outcome is known, the first seat of a wish that
     /// was laid before the draw is the lottery's; another one, or that of a later wish, is not.
@@ -124,13 +131,14 @@ impl Agent {
         let mut deciding = false;
         let mut seats = Vec::new();
         for (ticket, id) in &self.tickets {
-            let Some(known) = self.wishes.get(id).filter(|_| ticket.room == room) else {
+            let of_lottery = |known: &&Known| ticket.room == room && known.before_draw;
+            let Some(known) = self.wishes.get(id).filter(of_lottery) else {
                 continue;
             };
             match known.standing {
                 Standing::Deciding => deciding = true,
                 Standing::Offered(Offer { seat, .. }) | Standing::Booked { seat, .. }
-                    if known.before_draw && known.seats.first() == Some(&seat) =>
+                    if known.seats.first() == Some(&seat) =>
                 {
                     seats.push((ticket.seq, seat));
                 }

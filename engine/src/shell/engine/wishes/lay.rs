@@ -141,8 +141,14 @@ impl Engine {
         let mut agent = self.wishes.lock();
         let changeable = match agent.with_secret(id, secret).map(|known| known.standing) {
             None => Err(WishError::Unknown),
+            // The lottery is being held.
+            Some(Standing::Undrawn) if agent.has_lot(id) => Err(WishError::Pending),
             Some(Standing::Waiting | Standing::Undrawn | Standing::Asleep) => {
-                agent.place_after(id, &wish, now).ok_or(WishError::Unknown)
+                if agent.may_become(id, &wish) {
+                    agent.place_after(id, &wish, now).ok_or(WishError::Unknown)
+                } else {
+                    Err(WishError::TooMany)
+                }
             }
             Some(Standing::Deciding | Standing::Offered(_)) => Err(WishError::Pending),
             Some(over) => Err(WishError::Over(over)),

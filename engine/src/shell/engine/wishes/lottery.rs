@@ -7,6 +7,7 @@ use super::give_out::{NotGiven, Span, gaps};
 use crate::canary::{Canary, sings};
 use crate::rules::ids::{DayKey, Seat};
 use crate::rules::room::fact::Allotment;
+use crate::rules::room::state::Phase;
 use crate::rules::time::{DayNumber, Millis, UnixMillis};
 use crate::rules::wish::WishId;
 use crate::rules::wish::agent::Agent;
@@ -25,8 +26,9 @@ impl Engine {
         for shard in self.rooms.all() {
             let due = shard.decide(|room| {
                 let is_settled = now >= room.plan().release_at + SETTLED;
-                let is_drawn = room.drawn().is_some();
-                (is_settled && is_drawn && room.awaits_lottery()).then(|| room.plan().days.clone())
+                let is_serving = room.phase(now) == Phase::Serving;
+                let is_due = is_settled && is_serving && room.awaits_lottery();
+                is_due.then(|| room.plan().days.clone())
             });
             let Some(days) = due else {
                 continue;
@@ -40,14 +42,15 @@ impl Engine {
                     })
                 })
                 .collect();
-            if self.hold_lottery(now, &shard, &days, random) == 0 {
+            if self.hold_lottery(now, &shard, &days, random) {
                 self.end_lottery(now, &shard);
             }
         }
     }
 
-    /// Each place in turn gets the earliest seat that fits its wish; how many were to get one.
-    /// After a crash it goes on where it was.
+    /// Each place in turn gets the earliest seat that fits its wish; whether nobody does any more.
+    /// After a crash it goes on where it was. It waits until its seats are released, and until the
+    /// ledger knows of every wish as it was at the draw.
     ///
     /// All days are locked, in the order of their keys, until everybody had their turn: nobody else
     /// decides about these seats anyway.
@@ -57,7 +60,7 @@ impl Engine {
         room: &RoomShard,
         days: &[DayKey],
         random: &mut impl FnMut() -> u64,
-    ) -> usize {
+    ) -> bool {
         let mut keys = days.to_vec();
         keys.sort_unstable();
         let shards: Vec<(DayKey, Arc<Shard>)> = keys
@@ -78,15 +81,24 @@ impl Engine {
                     weekday: u16::from(date.weekday().to_monday_zero_offset().unsigned_abs()),
                     hours: self.hours(&day, date),
                     gaps: gaps(now, &mut day, Some(room.id)),
+                    has_released: day.has_released(now, room.id),
+                    is_to_release: day.is_to_release(now, room.id),
                     asked: self.first_to_ask_about(now, &day, 0..day.plan().units),
                     day,
                 }
             })
             .collect();
+        let is_paused = halls.iter().any(|hall| hall.is_to_release);
+        if is_paused || !halls.iter().any(|hall| hall.has_released) {
+            return false;
+        }
         // Whoever comes first gets what comes first.
         halls.sort_by_key(|hall| (hall.key.day, hall.key.office));
         let mut agent = self.wishes.lock();
-        let (mut given, mut direct) = (0, Vec::new());
+        if agent.allotted(room.id).0 {
+            return false;
+        }
+        let (mut is_over, mut direct) = (true, Vec::new());
         let places = if sings(Canary::LotteryCutShort) {
             1
         } else {
@@ -104,23 +116,20 @@ impl Engine {
                 Ok(got) => got,
                 Err(NotGiven::Unfit) => continue,
                 Err(NotGiven::LedgerAway) => {
-                    // Nobody behind them goes first, and it is not over.
-                    given += 1;
+                    // Nobody behind them goes first.
+                    is_over = false;
                     break;
                 }
             };
             take(gaps, seat);
-            given += 1;
+            is_over = false;
             direct.extend(Some(got).filter(|got| got.direct));
         }
         drop((agent, halls));
         for got in direct {
             self.book_directly(now, got);
         }
-        if sings(Canary::LotteryCutShort) {
-            return 0;
-        }
-        given
+        is_over || sings(Canary::LotteryCutShort)
     }
 
     /// Nobody gets anything any more: the ledger is told who got what.
@@ -151,6 +160,8 @@ struct Hall<'s> {
     /// By unit, the hour on the clock.
     hours: Vec<u8>,
     gaps: BTreeSet<Span>,
+    has_released: bool,
+    is_to_release: bool,
     /// The first unit about whose start there is time to ask somebody.
     asked: u16,
     day: DayGuard<'s>,
@@ -183,19 +194,25 @@ fn best(agent: &Agent, halls: &[Hall<'_>], now: UnixMillis, id: WishId) -> Optio
                 && agent.may_have(id, hall.key, start) == Suits::Yes
         };
         for gap in &hall.gaps {
-            if best.is_some_and(|(_, seat)| seat.start <= gap.start) {
+            if best.is_some_and(|(_, seat)| seat.start < gap.start) {
                 break;
             }
             if !counters.contains(gap.counter) {
                 continue;
             }
-            let last = gap.end.saturating_sub(u16::from(units));
+            let Some(last) = gap.end.checked_sub(u16::from(units)) else {
+                continue;
+            };
             let first = gap.start.next_multiple_of(plan.grid);
             let mut starts = (first..=last).step_by(usize::from(plan.grid));
             let Some(start) = starts.find(|start| fits(*start)) else {
                 continue;
             };
-            if best.is_none_or(|(_, seat)| start < seat.start) {
+            // Of offices the first one is better, of its counters the one with the lower number.
+            let is_better = |(of, seat): (usize, Seat)| {
+                start < seat.start || (of, start) == (nth, seat.start) && gap.counter < seat.counter
+            };
+            if best.is_none_or(is_better) {
                 let seat = Seat {
                     key: hall.key,
                     counter: gap.counter,

@@ -59,8 +59,10 @@ pub enum WishError {
     Unknown,
     /// It is over.
     Over(Standing),
-    /// Something about it is on its way to the ledger.
+    /// Something about it is on its way to the ledger, or its lottery is being held.
     Pending,
+    /// Its person has as many for what it would become as one can have.
+    TooMany,
     LedgerAway,
 }
 
