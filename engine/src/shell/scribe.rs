@@ -402,7 +402,8 @@ impl<J: Journal> Scribe<J> {
 }
 
 impl<J> Drop for Scribe<J> {
-    /// However the scribe ends, nobody is told that the ledger is ready any more.
+    /// However the scribe ends, nobody is told that the ledger is ready any more. What is still
+    /// queued goes with it: whoever waits for it may hold the other side of the queue.
     fn drop(&mut self) {
         let since = (self.options.clock)();
         if self.shared.ready.swap(false, Ordering::AcqRel) {
@@ -411,6 +412,7 @@ impl<J> Drop for Scribe<J> {
                 reason: "the ledger is closed".into(),
             };
         }
+        while self.queue.try_recv().is_ok() {}
     }
 }
 
