@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use morgenruh_engine::rules::catalogue::{Catalogue, RoomPolicy};
 use morgenruh_engine::rules::need::Services;
+use morgenruh_engine::rules::release::fact::ReleaseFact;
 use morgenruh_engine::rules::room::TicketId;
 use morgenruh_engine::rules::room::proof::{self, ProofFault};
 use morgenruh_engine::rules::room::state::Phase;
@@ -16,7 +17,7 @@ use morgenruh_engine::rules::wish::agent::Standing;
 use morgenruh_engine::rules::wish::fact::{Contact, Notify};
 use morgenruh_engine::rules::wish::windows::Windows;
 use morgenruh_engine::rules::wish::{Place, Wish, WishId};
-use morgenruh_engine::shell::engine::{Engine, LayAsk};
+use morgenruh_engine::shell::engine::{Engine, LayAsk, WishError};
 use morgenruh_engine::shell::rooms::RoomShard;
 use morgenruh_engine::shell::sqlite::SqliteLedger;
 use morgenruh_engine::shell::verify::verify;
@@ -27,6 +28,8 @@ use crate::room_shell::{NAME, kleinheim, opening, random, release};
 use crate::support::{Hall, TUESDAY, clock, secret};
 
 const PATIENCE: Duration = Duration::from_secs(20);
+/// Of the one office, on Monday evening.
+const RELEASE: &str = "buergerbuero-1-2026-11-30-2000";
 const SECOND: Millis = Millis(1_000);
 
 /// Two counters from 8 to 12 o'clock: 48 visits of ten minutes.
@@ -137,6 +140,28 @@ impl Evening {
         self.engine().lay_wish(self.now, ask, told);
         let laid = answer.recv_timeout(PATIENCE).unwrap();
         laid.unwrap().into_parts().0
+    }
+
+    fn direct(&self, fact: ReleaseFact) {
+        let plan = self.engine().release_named(RELEASE).expect("it is there");
+        let (done, answer) = channel();
+        let told = move |outcome| done.send(outcome).unwrap();
+        self.engine().direct_release(self.now, &plan, fact, told);
+        assert_eq!(answer.recv_timeout(PATIENCE).unwrap(), Ok(()));
+    }
+
+    /// The wish wants to be told an hour before.
+    fn change(&self, id: WishId, who: u64) -> Result<(), WishError> {
+        let known = self
+            .engine()
+            .look_at_wishes(|agent| agent.known(id).cloned());
+        let mut wish = known.unwrap().wish;
+        wish.notice_minutes = 60;
+        let (done, answer) = channel();
+        let told = move |outcome: Result<_, _>| done.send(outcome.map(|_| ())).unwrap();
+        self.engine()
+            .change_wish(self.now, id, secret(who), wish, told);
+        answer.recv_timeout(PATIENCE).unwrap()
     }
 
     /// Of those that are not over, by ticket.
@@ -268,4 +293,31 @@ fn what_is_left_of_a_lottery_is_open_to_everybody() {
     evening.until(|it| matches!(it.standing(late), Standing::Booked { .. }));
     evening.hall.audit(&[TUESDAY]);
     evening.restart();
+}
+
+#[test]
+fn a_lottery_waits_for_its_release() {
+    let mut evening = Evening::recover(tempfile::tempdir().unwrap(), opening());
+    evening.until(|it| it.engine().rooms().named(NAME).is_some());
+    let ticket = evening.join();
+    let id = evening.lay(1, ticket, true);
+    let (by, reason) = ("anna".to_owned(), "Feueralarm".to_owned());
+    let paused = ReleaseFact::Paused {
+        by: by.clone(),
+        reason: reason.clone(),
+    };
+    evening.direct(paused);
+    evening.now = release() + SECOND + SECOND;
+    evening.until(|it| it.room().decide(|room| room.drawn().is_some()));
+    let later = evening.now + SECOND;
+    evening.until(|it| it.now > later);
+    let room = evening.room();
+    assert!(room.decide(|room| room.awaits_lottery()));
+    assert_eq!(evening.standing(id), Standing::Undrawn);
+    // From the draw on nobody changes what they are drawn for.
+    assert_eq!(evening.change(id, 1), Err(WishError::Pending));
+    evening.direct(ReleaseFact::Resumed { by, reason });
+    evening.until(|it| it.room().decide(|room| room.allotted().is_some()));
+    assert!(matches!(evening.standing(id), Standing::Booked { .. }));
+    evening.hall.audit(&[TUESDAY]);
 }

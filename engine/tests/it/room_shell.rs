@@ -26,7 +26,7 @@ use morgenruh_engine::rules::room::state::{
 use morgenruh_engine::rules::room::{RoomId, TicketId};
 use morgenruh_engine::rules::time::{DayNumber, Millis, UnixMillis};
 use morgenruh_engine::shell::engine::{
-    Booking, ConfirmError, ExchangeError, HoldError, PassInHand,
+    Booking, ConfirmError, ExchangeError, HoldError, LayAsk, LayError, PassInHand,
 };
 use morgenruh_engine::shell::rooms::RoomShard;
 use morgenruh_engine::shell::sqlite::SqliteLedger;
@@ -36,6 +36,7 @@ use tempfile::TempDir;
 
 use crate::ledger::OPTIONS;
 use crate::support::{HOLD, Hall, TUESDAY, clock, digest, need, office, secret, town};
+use crate::wishes::{contact, wish};
 
 pub(crate) const MONDAY: Date = date(2026, 11, 30);
 /// Milliseconds; what takes longer never comes.
@@ -734,4 +735,36 @@ fn a_pass_with_several_holds_is_one_booking() {
     assert_eq!(refused, ConfirmError::PassSpent);
     evening.ledger.close();
     assert_eq!(verify(evening.data.path()).unwrap().errors, [] as [&str; 0]);
+}
+
+#[test]
+fn a_ticket_becomes_a_booking_or_a_wish() {
+    let mut evening = Evening::of(|| kleinheim(2));
+    let (first, second) = (evening.join(), evening.join());
+    evening.release();
+    let lay = |evening: &Evening, seq: u32| {
+        let ticket = TicketId {
+            room: evening.room().id,
+            seq,
+        };
+        let ask = LayAsk {
+            wish: wish(),
+            contact: contact(seq.into()),
+            ticket: Some(ticket),
+        };
+        let (done, answer) = channel();
+        let told = move |it: Result<_, LayError>| done.send(it.map(|_| ())).unwrap();
+        evening.hall.engine.lay_wish(evening.now, ask, told);
+        answer.recv().unwrap()
+    };
+    let pass = evening.enter(first);
+    let held = evening.hold(8, 0, Some(pass)).unwrap();
+    evening.book(held, "Erika").unwrap();
+    assert_eq!(lay(&evening, first), Err(LayError::TicketSpent));
+    // Whoever holds a seat is told to give it back first; this one finds a way around that.
+    let pass = evening.enter(second);
+    let held = evening.hold(9, 0, Some(pass)).unwrap();
+    assert_eq!(lay(&evening, second), Ok(()));
+    let refused = evening.book(held, "Max").map(|_| ());
+    assert_eq!(refused, Err(ConfirmError::PassSpent));
 }

@@ -3,6 +3,7 @@
 use std::sync::mpsc::channel;
 
 use morgenruh_engine::rules::ids::{DayKey, HoldToken, ReservationId, Seat};
+use morgenruh_engine::rules::room::{RoomId, TicketId};
 use morgenruh_engine::rules::time::{DayNumber, Millis, UnixMillis};
 use morgenruh_engine::rules::wish::agent::{Agent, Known, Standing, What};
 use morgenruh_engine::rules::wish::answer::AnswerTerms;
@@ -10,6 +11,7 @@ use morgenruh_engine::rules::wish::fact::{Offer, WishFact};
 use morgenruh_engine::rules::wish::{Place, Wish, WishId};
 use morgenruh_engine::shell::engine::WishError;
 
+use crate::room_shell::MONDAY;
 use crate::support::{TUESDAY, WEDNESDAY, clock, secret};
 use crate::wishes::{Hallway, PATIENCE, contact, full, small, wish};
 
@@ -271,4 +273,31 @@ fn what_was_booked_while_a_seat_was_given_back_ends_no_wish() {
         assert_eq!(agent.known(first).unwrap().standing, Standing::Waiting);
         assert_eq!(agent.due(UnixMillis(2), today, 10), []);
     }
+}
+
+#[test]
+fn a_place_is_known_when_its_room_is_forgotten() {
+    let room = RoomId {
+        number: 7,
+        day: DayNumber::from_date(MONDAY).unwrap(),
+    };
+    let since = 1_000_000;
+    let place = |position| Place { since, position };
+    let id = WishId(1);
+    let facts = [
+        WishFact::Laid {
+            place: place(0),
+            wish: wish(),
+            ticket: Some(TicketId { room, seq: 4 }),
+            contact: Some(Box::new(contact(1))),
+        },
+        WishFact::Placed { place: place(3) },
+    ];
+    let mut agent = Agent::new(AnswerTerms::default(), WishId(0));
+    for fact in facts {
+        agent.apply(&small(), UnixMillis(since), id, &fact);
+    }
+    let known = agent.known(id).unwrap();
+    assert_eq!((known.place, known.standing), (place(3), Standing::Waiting));
+    assert_eq!(agent.undrawn_rooms(), []);
 }
