@@ -34,6 +34,8 @@ pub enum Canary {
     DirectoryNotSynced,
     /// Whoever appends what somebody waits for does not wake the thread that writes.
     WakeForgotten,
+    /// An offer that was declined meanwhile is accepted.
+    AnsweredTwice,
     /// Whoever is next in a waiting room is let in before their place is called.
     QueueSkipped,
     /// Late tickets are let in however many are inside.

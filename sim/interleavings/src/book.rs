@@ -26,7 +26,8 @@ enum Fate {
 
 #[derive(Default)]
 struct Pages {
-    facts: Vec<ReservationId>,
+    /// Whose, where a fact is about a reservation.
+    facts: Vec<Option<ReservationId>>,
     newest_at: Option<UnixMillis>,
     /// Of the next writes; all others are taken.
     fates: VecDeque<Fate>,
@@ -49,15 +50,15 @@ impl Book {
         self.0.lock().fates = fates.collect();
     }
 
-    /// Whose facts are in the book, in order; the first has position 1.
+    /// Whose facts are in the book, in order.
     pub fn facts(&self) -> Vec<ReservationId> {
-        self.0.lock().facts.clone()
+        self.0.lock().facts.iter().flatten().copied().collect()
     }
 
-    /// Whose fact is at this position.
+    /// Whose fact is at this position; the first is 1.
     pub fn at(&self, position: Position) -> Option<ReservationId> {
         let place = usize::try_from(position.0.checked_sub(1)?).ok()?;
-        self.0.lock().facts.get(place).copied()
+        self.0.lock().facts.get(place).copied()?
     }
 
     /// Whether everything from now on is taken.
@@ -97,7 +98,7 @@ impl Journal for Book {
                 );
                 assert!(pages.newest_at <= Some(kept.at), "times do not go back");
                 pages.newest_at = Some(kept.at);
-                pages.facts.extend(kept.fact.reservation());
+                pages.facts.push(kept.fact.reservation());
             }
         }
         drop(pages);

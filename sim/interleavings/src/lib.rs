@@ -18,6 +18,7 @@
 //!   the real one.
 //! * Mishaps of the journal, and what the threads do, are drawn with the schedule.
 
+pub mod answers;
 pub mod book;
 pub mod expiry;
 pub mod hall;

@@ -9,7 +9,7 @@ use morgenruh_interleavings::book::Book;
 use morgenruh_interleavings::hall::{Hall, OFFICE, ledger_options};
 use morgenruh_interleavings::readers::Mistake;
 use morgenruh_interleavings::schedules::complaint;
-use morgenruh_interleavings::{expiry, ledger, readers};
+use morgenruh_interleavings::{answers, expiry, ledger, readers};
 use shuttle::thread;
 
 /// Schedules in which a bug has to show.
@@ -23,7 +23,7 @@ struct Bug {
     complaint: &'static str,
 }
 
-const BUGS: [Bug; 6] = [
+const BUGS: [Bug; 7] = [
     Bug {
         canary: Some(Canary::AckBeforeDurable),
         scene: ledger::scene,
@@ -38,6 +38,11 @@ const BUGS: [Bug; 6] = [
         canary: Some(Canary::EarlyExpiry),
         scene: expiry::scene,
         complaint: "nothing is freed early",
+    },
+    Bug {
+        canary: Some(Canary::AnsweredTwice),
+        scene: answers::scene,
+        complaint: "an offer is answered once",
     },
     Bug {
         canary: None,

@@ -1,7 +1,7 @@
 //! Each scene under thousands of schedules; how to replay one is said in `schedules`.
 
 use morgenruh_interleavings::readers::Mistake;
-use morgenruh_interleavings::{expiry, ledger, moves, readers, retired, schedules, tally};
+use morgenruh_interleavings::{answers, expiry, ledger, moves, readers, retired, schedules, tally};
 
 /// Of each scene.
 const SCHEDULES: usize = 8_000;
@@ -65,4 +65,10 @@ fn bookings_change_places_without_waiting_for_each_other() {
 fn a_day_that_was_dropped_never_comes_back_empty() {
     let sights = ["all got the day", "some got the day", "nobody got the day"];
     explore(retired::scene, &sights);
+}
+
+#[test]
+fn an_offer_is_answered_once() {
+    let sights = ["an offer was accepted", "an offer was given up"];
+    explore(answers::scene, &sights);
 }

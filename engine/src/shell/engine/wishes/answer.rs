@@ -64,7 +64,7 @@ impl Engine {
             _ => false,
         };
         let standing = self.look_at_wishes(|agent| Some(agent.known(fulfilled.wish)?.standing));
-        !fulfilled.accepted || standing.is_some_and(is_for)
+        !fulfilled.accepted || standing.is_some_and(is_for) || sings(Canary::AnsweredTwice)
     }
 
     /// Gives an offer back; its seat goes to the next wish. `done` is called once.
