@@ -177,7 +177,8 @@ impl Agent {
         }
     }
 
-    fn open_offer(&self, id: WishId, number: u8) -> Option<Offer> {
+    /// The offer with this number, while it can be answered and no answer is on its way.
+    pub fn open_offer(&self, id: WishId, number: u8) -> Option<Offer> {
         match self.wishes.get(&id)?.standing {
             Standing::Offered(offer) if offer.number == number => Some(offer),
             _ => None,

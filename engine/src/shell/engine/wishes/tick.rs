@@ -117,8 +117,7 @@ impl Engine {
         };
         let lapses = matches!(fact, WishFact::Lapsed { .. });
         let mut agent = self.wishes.lock();
-        let standing = agent.known(id).map(|known| known.standing);
-        let is_open = matches!(standing, Some(Standing::Offered(open)) if open.number == number);
+        let is_open = agent.open_offer(id, number).is_some();
         // Noted before anybody can build on it: a lapse that the ledger has not taken is none.
         let noted = is_open && self.note_in(&mut agent, now, id, fact);
         drop(agent);
@@ -221,7 +220,11 @@ impl Engine {
             number: offer.number,
             deadline: deadline.0,
         };
-        self.note_wish(now, id, fact);
+        let mut agent = self.wishes.lock();
+        // While an answer is on its way, the seat's day knows how long it waits.
+        if agent.open_offer(id, offer.number).is_some() {
+            self.note_in(&mut agent, now, id, fact);
+        }
         now < deadline
     }
 
