@@ -16,8 +16,8 @@ use crate::rules::wish::answer::AnswerTerms;
 #[derive(Debug)]
 pub struct Wishes {
     agent: Mutex<Agent>,
-    /// Laid or changed, and not yet held against what is free.
-    fresh: Mutex<Vec<WishId>>,
+    /// Laid or changed, and not yet held against what is free: no more than there are wishes.
+    fresh: Mutex<BTreeSet<WishId>>,
     /// Whether any wish waits, so that nobody locks the wishes to find that there are none.
     any: AtomicBool,
     /// What only the ticking thread touches.
@@ -67,15 +67,15 @@ impl Wishes {
     pub(super) fn add_fresh(&self, id: WishId) {
         let beside = self.agent.lock().waiting_beside(id);
         let mut fresh = self.fresh.lock();
-        fresh.push(id);
+        fresh.insert(id);
         fresh.extend(beside);
         self.set_any(true);
     }
 
-    /// The oldest of them, so many at most.
+    /// The newest of them, so many at most: nobody who lays one waits for all that a lottery has
+    /// left over. Who gets what is free does not depend on it.
     pub(super) fn take_fresh(&self, max: usize) -> Vec<WishId> {
         let mut fresh = self.fresh.lock();
-        let count = fresh.len().min(max);
-        fresh.drain(..count).collect()
+        std::iter::from_fn(|| fresh.pop_last()).take(max).collect()
     }
 }

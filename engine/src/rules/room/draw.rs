@@ -21,8 +21,6 @@ use super::hash::sha256;
 
 /// Tickets of a room, at most: more than any country has people who want a passport that morning.
 pub const TICKETS_MAX: u32 = 1 << 24;
-/// Memory that a line keeps for each ticket, in bytes.
-pub const LINE_BYTES_PER_TICKET: usize = 2 * size_of::<u32>();
 /// Memory that is needed for each ticket while a line is drawn, in bytes.
 pub const DRAW_BYTES_PER_TICKET: usize = size_of::<(u64, u32)>() + size_of::<u32>();
 

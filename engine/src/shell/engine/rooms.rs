@@ -19,11 +19,10 @@ use crate::rules::room::{RoomId, TicketId};
 use crate::rules::time::{DayNumber, Millis, UnixMillis};
 use crate::shell::ledger::NotKept;
 use crate::shell::rooms::{RoomShard, Rooms};
+use crate::shell::stored::ROOM_PROOF_DAYS;
 
 /// How long before its opening a room is announced, with its commitment.
 const ANNOUNCED_AHEAD: Millis = Millis::from_minutes(24 * 60);
-/// Days for which a room that is over can still be looked at.
-const KEPT_DAYS: u16 = 31;
 
 /// A number in a room, and what its ticket needs beside it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -197,8 +196,8 @@ impl Engine {
 
     /// Forgets rooms that are long over.
     pub(super) fn retire_rooms(&self, today: DayNumber) {
-        let first = today.0.saturating_sub(KEPT_DAYS);
-        self.rooms.drop_before(|id| id.day.0 >= first);
+        let first = i64::from(today.0) - ROOM_PROOF_DAYS;
+        self.rooms.drop_before(|id| i64::from(id.day.0) >= first);
     }
 
     /// Hands a fact of a room to the ledger, in the order in which the room decided. The room is

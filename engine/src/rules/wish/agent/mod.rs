@@ -177,7 +177,7 @@ impl Agent {
         !self.pool.is_empty()
     }
 
-    /// Whether any wish waits for seats of this office.
+    /// How many wishes wait for seats of this office.
     pub fn waiting_at(&self, office: u16) -> usize {
         self.pool.each().map(|it| it.waiting_at(office)).sum()
     }

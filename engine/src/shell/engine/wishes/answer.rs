@@ -95,7 +95,7 @@ impl Engine {
             drop((agent, day));
             return done(Err(OfferError::Gone));
         }
-        agent.undo(id, Standing::Deciding);
+        agent.decide(id);
         let fact = WishFact::Declined {
             number: offer.number,
         };

@@ -234,7 +234,7 @@ impl Engine {
             return done(Err(WishError::Pending));
         }
         let before = standing.unwrap_or(Standing::Waiting);
-        agent.undo(id, Standing::Deciding);
+        agent.decide(id);
         let fact = WishFact::Ended {
             how: WishEnding::Withdrawn,
         };
