@@ -169,10 +169,10 @@ pub fn public(app: AppState) -> Router {
             "/wunsch/{id}/{token}/zurueckgeben",
             of_wishes(get(wish_page::ask_to_give_back).post(wish_page::give_back)),
         ),
-        // Mail providers send what many people ask for from few addresses.
+        // Mail providers send what many people ask for from few addresses, but they do not look.
         (
             "/wunsch/{id}/{token}/zuruecknehmen",
-            get(wish_page::ask_to_withdraw).post(wish_page::withdraw),
+            of_wishes(get(wish_page::ask_to_withdraw)).post(wish_page::withdraw),
         ),
         ("/termin/{id}/{token}", get(wish_page::booking::show)),
         (

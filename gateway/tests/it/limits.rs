@@ -132,6 +132,11 @@ fn wishes_have_a_limit_of_their_own() {
     expect_refused(&service.send(&page), "wishes");
     let confirm = Request::post("/wunsch/nowhere/nothing/weiter").text("");
     expect_refused(&service.send(&confirm), "wishes");
+    let withdraw = "/wunsch/nowhere/nothing/zuruecknehmen";
+    expect_refused(&service.send(&Request::get(withdraw)), "wishes");
+    // Mail providers withdraw for many people from one address.
+    let one_click = Request::post(withdraw).bytes(b"List-Unsubscribe=One-Click");
+    service.send(&one_click).expect(404);
     let booking = r#"{"hold":"x","person":{"name":"E","email":"e@example.org"}}"#;
     let booking = Request::post("/api/v1/bookings").text(booking);
     service.send(&booking).expect(404);
@@ -139,7 +144,7 @@ fn wishes_have_a_limit_of_their_own() {
     let metrics = Metrics::of(&service);
     let refused = |limit| metrics.find("morgenruh_requests_refused_total", &[("limit", limit)]);
     let counts = ["wishes", "bookings", "wishes-wide"].map(refused);
-    assert_eq!(counts, [Some(3.0), Some(0.0), Some(0.0)]);
+    assert_eq!(counts, [Some(4.0), Some(0.0), Some(0.0)]);
 }
 
 /// It is refused before anybody looks at what it says.
