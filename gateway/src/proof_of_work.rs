@@ -123,9 +123,23 @@ struct Solution {
     signature: String,
 }
 
+/// A solution that is being used. It is used up when it is [`kept`](Self::keep); until then nobody
+/// else can use it, and dropped before that it counts as never shown.
+#[must_use = "a solution that is not kept can be used again"]
+pub struct Solved<'a>(Option<Use<'a>>);
+
+struct Use<'a> {
+    work: &'a ProofOfWork,
+    now_s: i64,
+    expires_at_s: i64,
+    nonce: Nonce,
+}
+
 /// Nonces of used solutions.
 #[derive(Default)]
 struct Used {
+    /// Of those that are being used now.
+    in_hand: HashSet<Nonce>,
     known: HashSet<Nonce>,
     /// With the second from which they need not be known any more, in the order of their use.
     order: VecDeque<(i64, Nonce)>,
@@ -165,7 +179,8 @@ impl ProofOfWork {
         })
     }
 
-    /// Takes a solution, once. What is cheap to see is looked at first.
+    /// Takes a solution in hand, if nobody has it and it was not used. What is cheap to see is
+    /// looked at first.
     ///
     /// # Errors
     /// [`PowRefusal`]
@@ -174,9 +189,9 @@ impl ProofOfWork {
         now: UnixMillis,
         room: &str,
         payload: Option<&str>,
-    ) -> Result<(), PowRefusal> {
+    ) -> Result<Solved<'_>, PowRefusal> {
         if self.policy.number_max == 0 {
-            return Ok(());
+            return Ok(Solved(None));
         }
         let solution = Solution::decode(payload.ok_or(PowRefusal::Missing)?)?;
         let signature = HEXLOWER.decode(solution.signature.as_bytes());
@@ -194,9 +209,13 @@ impl ProofOfWork {
         if now_s >= expires_at_s {
             return Err(PowRefusal::Expired);
         }
-        let mut used = self.used.lock();
-        used.forget(now_s, self.policy.used_max);
-        used.insert(expires_at_s, nonce)
+        self.used.lock().take(nonce)?;
+        Ok(Solved(Some(Use {
+            work: self,
+            now_s,
+            expires_at_s,
+            nonce,
+        })))
     }
 
     fn signature(&self, challenge: &str) -> Hmac<Sha256> {
@@ -221,13 +240,37 @@ impl Solution {
     }
 }
 
+impl Solved<'_> {
+    /// It has got somebody in, and gets nobody else in.
+    pub fn keep(mut self) {
+        if let Some(it) = self.0.take() {
+            let mut used = it.work.used.lock();
+            used.forget(it.now_s, it.work.policy.used_max);
+            used.keep(it.expires_at_s, it.nonce);
+        }
+    }
+}
+
+impl Drop for Solved<'_> {
+    fn drop(&mut self) {
+        if let Some(it) = &self.0 {
+            it.work.used.lock().in_hand.remove(&it.nonce);
+        }
+    }
+}
+
 impl Used {
-    fn insert(&mut self, expires_at_s: i64, nonce: Nonce) -> Result<(), PowRefusal> {
-        if !self.known.insert(nonce) {
+    fn take(&mut self, nonce: Nonce) -> Result<(), PowRefusal> {
+        if self.known.contains(&nonce) || !self.in_hand.insert(nonce) {
             return Err(PowRefusal::Used);
         }
-        self.order.push_back((expires_at_s, nonce));
         Ok(())
+    }
+
+    fn keep(&mut self, expires_at_s: i64, nonce: Nonce) {
+        self.in_hand.remove(&nonce);
+        self.known.insert(nonce);
+        self.order.push_back((expires_at_s, nonce));
     }
 
     fn forget(&mut self, now_s: i64, used_max: usize) {
@@ -329,6 +372,16 @@ mod tests {
         encoded(&solution(&challenge))
     }
 
+    /// What of a payload that gets somebody in.
+    fn used(
+        pow: &ProofOfWork,
+        now: UnixMillis,
+        room: &str,
+        payload: Option<&str>,
+    ) -> Result<(), PowRefusal> {
+        pow.check(now, room, payload).map(Solved::keep)
+    }
+
     #[test]
     fn a_challenge_is_what_widgets_expect() {
         let challenge = pow().challenge(NOW, ROOM, random(1)).unwrap();
@@ -357,10 +410,48 @@ mod tests {
     fn a_solution_is_taken_once() {
         let pow = pow();
         let payload = solved(&pow, ROOM, 1);
-        assert_eq!(pow.check(NOW, ROOM, Some(&payload)), Ok(()));
-        assert_eq!(pow.check(NOW, ROOM, Some(&payload)), Err(PowRefusal::Used));
+        assert_eq!(used(&pow, NOW, ROOM, Some(&payload)), Ok(()));
+        assert_eq!(used(&pow, NOW, ROOM, Some(&payload)), Err(PowRefusal::Used));
         let another = solved(&pow, ROOM, 2);
-        assert_eq!(pow.check(NOW, ROOM, Some(&another)), Ok(()));
+        assert_eq!(used(&pow, NOW, ROOM, Some(&another)), Ok(()));
+    }
+
+    #[test]
+    fn whoever_is_not_let_in_has_solved_it_still() {
+        let pow = pow();
+        let payload = solved(&pow, ROOM, 1);
+        let in_hand = pow.check(NOW, ROOM, Some(&payload)).ok().unwrap();
+        assert_eq!(used(&pow, NOW, ROOM, Some(&payload)), Err(PowRefusal::Used));
+        drop(in_hand);
+        assert_eq!(used(&pow, NOW, ROOM, Some(&payload)), Ok(()));
+        assert_eq!(used(&pow, NOW, ROOM, Some(&payload)), Err(PowRefusal::Used));
+        assert!(pow.used.lock().in_hand.is_empty());
+    }
+
+    /// Whatever becomes of the tries: only one at a time has it, and only one keeps it.
+    #[test]
+    fn of_those_who_use_it_at_once_one_gets_in() {
+        let pow = pow();
+        let payload = solved(&pow, ROOM, 1);
+        let kept = std::thread::scope(|scope| {
+            let tries = (0..4).map(|thread| {
+                let (pow, payload) = (&pow, &payload);
+                scope.spawn(move || {
+                    let tries = (0..1_000).filter(|number| {
+                        let solved = pow.check(NOW, ROOM, Some(payload));
+                        let keeps = *number >= 500 + thread;
+                        keeps && solved.map(Solved::keep).is_ok()
+                    });
+                    tries.count()
+                })
+            });
+            let tries: Vec<_> = tries.collect();
+            tries
+                .into_iter()
+                .map(|it| it.join().unwrap())
+                .sum::<usize>()
+        });
+        assert_eq!(kept, 1);
     }
 
     #[test]
@@ -371,14 +462,14 @@ mod tests {
         };
         let pow = ProofOfWork::new(&[7; 32], off);
         assert_eq!(pow.challenge(NOW, ROOM, random(1)), None);
-        assert_eq!(pow.check(NOW, ROOM, None), Ok(()));
+        assert_eq!(used(&pow, NOW, ROOM, None), Ok(()));
     }
 
     #[test]
     fn another_room_another_key_and_another_time_are_refused() {
         let pow = pow();
         let payload = solved(&pow, ROOM, 1);
-        let check = |room, at| pow.check(at, room, Some(&payload));
+        let check = |room, at| used(&pow, at, room, Some(&payload));
         assert_eq!(
             check("buergerbuero-2026-12-25", NOW),
             Err(PowRefusal::Foreign)
@@ -387,10 +478,10 @@ mod tests {
         assert_eq!(check(ROOM, end), Err(PowRefusal::Expired));
         let stranger = ProofOfWork::new(&[8; 32], POLICY);
         assert_eq!(
-            stranger.check(NOW, ROOM, Some(&payload)),
+            used(&stranger, NOW, ROOM, Some(&payload)),
             Err(PowRefusal::Foreign)
         );
-        assert_eq!(pow.check(NOW, ROOM, None), Err(PowRefusal::Missing));
+        assert_eq!(used(&pow, NOW, ROOM, None), Err(PowRefusal::Missing));
         assert_eq!(check(ROOM, UnixMillis(end.0 - 1_000)), Ok(()));
     }
 
@@ -412,14 +503,14 @@ mod tests {
                 let mut moved = original.clone();
                 moved["salt"] = json!(salt);
                 moved["number"] = number;
-                let refused = pow.check(NOW, ROOM, Some(&encoded(&moved)));
+                let refused = used(&pow, NOW, ROOM, Some(&encoded(&moved)));
                 assert!(
                     matches!(refused, Err(PowRefusal::Foreign | PowRefusal::Malformed)),
                     "{moved}"
                 );
             }
         }
-        assert_eq!(pow.check(NOW, ROOM, Some(&encoded(&original))), Ok(()));
+        assert_eq!(used(&pow, NOW, ROOM, Some(&encoded(&original))), Ok(()));
     }
 
     #[test]
@@ -456,7 +547,7 @@ mod tests {
         ] {
             let mut changed = original.clone();
             changed[field] = value;
-            let refused = pow.check(NOW, ROOM, Some(&encoded(&changed)));
+            let refused = used(&pow, NOW, ROOM, Some(&encoded(&changed)));
             assert_eq!(refused, Err(refusal), "{changed}");
         }
     }
@@ -473,11 +564,11 @@ mod tests {
         for bit in 0..original.len() * 8 {
             let mut flipped = original.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
-            let refused = pow.check(NOW, ROOM, Some(&BASE64.encode(&flipped)));
+            let refused = used(&pow, NOW, ROOM, Some(&BASE64.encode(&flipped)));
             assert!(refused.is_err(), "bit {bit}");
         }
         assert_eq!(
-            pow.check(NOW, ROOM, Some(&BASE64.encode(&original))),
+            used(&pow, NOW, ROOM, Some(&BASE64.encode(&original))),
             Ok(())
         );
     }
@@ -489,7 +580,7 @@ mod tests {
         let deep = BASE64.encode("[".repeat(700).as_bytes());
         for payload in ["", "?", "bnVsbA==", "e30=", "e30", &deep, &huge] {
             assert_eq!(
-                pow.check(NOW, ROOM, Some(payload)),
+                used(&pow, NOW, ROOM, Some(payload)),
                 Err(PowRefusal::Malformed)
             );
         }
@@ -505,15 +596,15 @@ mod tests {
         let pow = ProofOfWork::new(&[7; 32], bounded);
         for number in 0..10 {
             let payload = solved(&pow, ROOM, number);
-            assert_eq!(pow.check(NOW, ROOM, Some(&payload)), Ok(()));
+            assert_eq!(used(&pow, NOW, ROOM, Some(&payload)), Ok(()));
         }
-        let used = pow.used.lock();
-        assert_eq!((used.known.len(), used.order.len()), (3, 3));
-        drop(used);
+        let remembered = pow.used.lock();
+        assert_eq!((remembered.known.len(), remembered.order.len()), (3, 3));
+        drop(remembered);
         let late = NOW + POLICY.lasts;
         let challenge = pow.challenge(late, ROOM, random(11)).unwrap();
         let payload = encoded(&solution(&challenge));
-        assert_eq!(pow.check(late, ROOM, Some(&payload)), Ok(()));
+        assert_eq!(used(&pow, late, ROOM, Some(&payload)), Ok(()));
         assert_eq!(pow.used.lock().known.len(), 1);
     }
 }

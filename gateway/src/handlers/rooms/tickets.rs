@@ -1,5 +1,6 @@
 //! Joining, asking for one's place, and leaving.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Json;
@@ -65,7 +66,13 @@ pub(crate) async fn challenge(
         (status = 200, description = "The ticket that was shown", body = wire::Ticket),
         (status = 403, description = "proof-of-work-required",
          body = wire::Problem, content_type = "application/problem+json"),
+        (status = 404, description = "room-unknown",
+         body = wire::Problem, content_type = "application/problem+json"),
         (status = 409, description = "room-not-open, sold-out, room-closed, room-full",
+         body = wire::Problem, content_type = "application/problem+json"),
+        (status = 422, description = "proof-of-work-invalid",
+         body = wire::Problem, content_type = "application/problem+json"),
+        (status = 429, description = "rate-limited: come back after Retry-After",
          body = wire::Problem, content_type = "application/problem+json"),
         (status = 503, body = wire::Problem, content_type = "application/problem+json"),
     )
@@ -96,13 +103,15 @@ const NUMBERS_LOOK: Duration = Duration::from_millis(10);
 /// The next ticket of a room, and its text.
 pub(crate) async fn take(
     app: &App,
-    room: &std::sync::Arc<RoomShard>,
+    room: &Arc<RoomShard>,
     now: UnixMillis,
     request: &wire::TicketRequest,
 ) -> Result<(Ticket, String), ApiError> {
-    if let Some(asked) = app.challenges.of(room.id) {
-        asked.check(now, &room.name, request.proof_of_work.as_deref())?;
-    }
+    // Only a ticket uses a solution up: whoever is refused may come back with it.
+    let solved = match app.challenges.of(room.id) {
+        Some(asked) => Some(asked.check(now, &room.name, request.proof_of_work.as_deref())?),
+        None => None,
+    };
     let begin = Instant::now();
     let joined = loop {
         match app.engine.join(now, room) {
@@ -112,6 +121,9 @@ pub(crate) async fn take(
             joined => break joined.map_err(|refusal| refused(app, refusal))?,
         }
     };
+    if let Some(solved) = solved {
+        solved.keep();
+    }
     let ticket = Ticket {
         id: joined.ticket,
         issued_at: now,
