@@ -114,6 +114,8 @@ await judge(de, "left");
 const link = await pages[1].locator("#other a").getAttribute("href");
 const other = await visit();
 await other.goto(link);
+await judge(other, "asked whether to take the ticket over");
+await other.click("#take-over");
 assert.ok(!other.url().includes("weiter"), "the ticket does not stay in the address");
 await until(other, "Sie sind dran");
 

@@ -22,11 +22,16 @@ impl Post {
     }
 
     pub(crate) fn of(town: Town) -> (Post, Home) {
+        Post::with(town, "")
+    }
+
+    /// With more settings of the machine.
+    pub(crate) fn with(town: Town, more: &str) -> (Post, Home) {
         let dir = morgenruh_servers::scratch();
         let mail = Mail::start(&dir.path().join("mail"), MailTls::Off);
         let settings = format!(
             "[server]\npublic_url = \"{HOST}\"\n{NO_NIGHT}[mail]\naddress = \"{}\"\n\
-             encryption = \"off\"\nfrom = \"termine@example.org\"\n",
+             encryption = \"off\"\nfrom = \"termine@example.org\"\n{more}",
             mail.address(),
         );
         let home = Home::of(town.server(&settings));

@@ -361,8 +361,26 @@ fn a_ticket_goes_to_another_device() {
         .split_once("?lang=en")
         .expect("the language goes along");
 
+    // Nobody has a ticket because somebody has led them to a link.
     let mut device = visitor.other();
-    let answer = device.send(Request::get(path));
+    for (lang, heading) in [
+        ("de", "Hier weiterwarten?"),
+        ("de-leicht", "Möchten Sie hier weiter warten?"),
+        ("en", "Go on waiting here?"),
+    ] {
+        let answer = device.send(Request::get(&format!("{path}?lang={lang}")));
+        check(answer.expect(200));
+        assert_eq!(heading_of(answer.text()), heading);
+        assert_eq!(answer.header("cache-control"), Some("no-store"));
+        assert_eq!(answer.header("referrer-policy"), Some("same-origin"));
+        let form = format!("{path}?lang={lang}");
+        assert_eq!(attributes(answer.text(), "action"), [form.as_str()]);
+        assert_eq!(device.token("ticket"), None);
+    }
+    let foreign = Request::post(path).header("sec-fetch-site", "cross-site");
+    assert_eq!(device.send(foreign).slug(), "cross-site");
+    assert_eq!(device.token("ticket"), None);
+    let answer = device.send(Request::post(path).header("sec-fetch-site", "same-origin"));
     assert_eq!(
         answer.expect(303).header("location"),
         Some(device.path("?lang=de").as_str())
@@ -372,7 +390,7 @@ fn a_ticket_goes_to_another_device() {
     assert_eq!(device.token("ticket"), visitor.token("ticket"));
     assert_eq!(device.send(Request::get(path)).status, 303);
 
-    // What is there is not replaced because somebody was sent a link.
+    // What is there is not replaced unasked either.
     let mut third = visitor.other();
     third.form("ticket");
     let own = third.token("ticket").unwrap().to_owned();

@@ -6,6 +6,7 @@ use serde_json::json;
 use crate::citizen::manage;
 use crate::http::Request;
 use crate::post::{Post, get, send_form};
+use crate::production::City;
 use crate::support::{Service, eventually};
 use crate::town::Town;
 use crate::visitor::{Visitor, heading_of};
@@ -205,6 +206,57 @@ fn where_all_seats_are_near_whoever_is_asked_is_asked_about_them() {
     let to = laid.expect(303).header("location").unwrap().to_owned();
     let wish = wish_at(&service, &to);
     assert_eq!((wish.auto_accept, wish.notice_minutes), (false, 0));
+}
+
+/// Whoever presses twice is not told that there is no such wish.
+#[test]
+fn while_a_wish_is_written_down_the_same_form_is_asked_to_wait() {
+    let mut city = City::start();
+    let town = Town::small();
+    let at = town.hours_from_now(5);
+    let terms = "policy = \"lottery\"\nopens_minutes = 120";
+    let town = town.with_room(&at, "08:00-18:00", terms);
+    let (_post, home) = Post::with(town, &city.settings(""));
+    let mut command = home.command();
+    command.args(["--demo", "3600"]);
+    command.env("MORGENRUH_REDIS_ANSWER_TIMEOUT_MS", "500");
+    command.env("MORGENRUH_LEDGER_ACK_TIMEOUT_MS", "200");
+    let service = home.start_by(command);
+    let mut visitor = Visitor::of(&service);
+    visitor.form("ticket");
+    let date = visitor.document().dates.remove(0);
+    let call = Request::post(&format!("/api/v1/rooms/{}/wishes", visitor.room));
+    let call = call.bearer(visitor.token("ticket").unwrap());
+    let call = call.json(&room_wish(&date, "erika"));
+
+    city.redis.pause();
+    for (lang, heading) in [
+        ("de", "Einen Moment bitte"),
+        ("de-leicht", "Einen Moment bitte"),
+        ("en", "One moment please"),
+    ] {
+        let form = Request::post(&visitor.path(&format!("/wunsch?lang={lang}")));
+        let form = form.header("sec-fetch-site", "same-origin");
+        let form = form.header("content-type", "application/x-www-form-urlencoded");
+        let body = b"service=pass&name=Erika&email=erika%40example.org&booking=ask";
+        let page = visitor.send(form.bytes(body));
+        assert_eq!(heading_of(page.expect(503).text()), heading);
+        assert!(page.header("retry-after").is_some());
+    }
+    let told = service.send(&call);
+    assert_eq!(
+        (told.status, told.slug().as_str()),
+        (503, "confirmation-pending")
+    );
+
+    city.redis.resume();
+    let wish: Wish = eventually("it is written", || {
+        let answer = service.send(&call);
+        (answer.status != 503).then(|| answer.expect(200).json())
+    });
+    assert_eq!(wish.status, "undrawn");
+    let page = visitor.until("We have your wish for an appointment");
+    assert!(page.text().contains(&wish.id), "{}", page.text());
 }
 
 #[test]

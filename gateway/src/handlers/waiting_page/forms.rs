@@ -106,8 +106,8 @@ pub(crate) async fn leave(
 
 /// `GET /warteraum/{room}/weiter/{ticket}`: the link for another device.
 ///
-/// Anybody can send a link to anybody: a ticket that is there already is not replaced without a
-/// question.
+/// Asks first. Anybody can send a link to anybody, and lead a browser to it: whoever took over a
+/// stranger's ticket unasked would lose their own, and show the stranger what becomes of it.
 pub(crate) async fn offer(
     State(app): State<AppState>,
     parts: Result<Path<(String, String)>, PathRejection>,
@@ -122,21 +122,20 @@ pub(crate) async fn offer(
     let Some(offered) = verified(&app, &visit.room, &text) else {
         return noted(&visit, StatusCode::NOT_FOUND, Note::NoTicket);
     };
-    let number = |seq: u32| visit.language.number(seq.saturating_add(1));
-    match &visit.ticket {
-        Some((own, _)) if own.id != offered.id => {
-            let note = Note::Other {
-                own: number(own.id.seq),
-                offered: number(offered.id.seq),
-                ticket: text,
-            };
-            noted(&visit, StatusCode::OK, note)
-        }
-        _ => Ok(kept(&app, &visit, &text)),
+    let own = visit.ticket.as_ref().map(|(own, _)| own.id);
+    if own == Some(offered.id) {
+        return Ok(kept(&app, &visit, &text));
     }
+    let number = |seq: u32| visit.language.number(seq.saturating_add(1));
+    let note = Note::Offered {
+        own: own.map(|own| number(own.seq)),
+        offered: number(offered.id.seq),
+        ticket: text,
+    };
+    noted(&visit, StatusCode::OK, note)
 }
 
-/// `POST /warteraum/{room}/weiter/{ticket}`: in place of the ticket that is there.
+/// `POST /warteraum/{room}/weiter/{ticket}`: also in place of a ticket that is there.
 pub(crate) async fn adopt(
     State(app): State<AppState>,
     parts: Result<Path<(String, String)>, PathRejection>,

@@ -12,6 +12,7 @@ use morgenruh_engine::rules::time::Millis;
 use morgenruh_engine::rules::wish::fact::Notify;
 use morgenruh_wire as wire;
 
+use super::note::{self, Note};
 use super::{Visit, no_room};
 use crate::app::{App, AppState};
 use crate::client_address::ClientAddress;
@@ -19,7 +20,7 @@ use crate::extract::Segment;
 use crate::handlers::pages::{as_refused, see_other, with_forms};
 use crate::handlers::wish_page::links;
 use crate::handlers::wishes::tickets::usable;
-use crate::handlers::wishes::{lay_with_ticket, read, unknown};
+use crate::handlers::wishes::{being_written, lay_with_ticket, read};
 use crate::language::Language;
 use crate::limits::Action;
 use crate::needs;
@@ -286,8 +287,13 @@ pub(crate) async fn lay(
             Err(error) => Err(error),
         },
     };
-    match laid {
-        Ok(_) => Ok(see_other(&link(&app, &visit).ok_or_else(unknown)?)),
+    let link = laid.and_then(|_| link(&app, &visit).ok_or_else(being_written));
+    match link {
+        Ok(link) => Ok(see_other(&link)),
+        Err(error) if error.kind() == Kind::ConfirmationPending => {
+            let page = note::page(visit.language, &visit.path(), Note::Moment);
+            Ok(as_refused(error, with_forms(StatusCode::OK, &page)?))
+        }
         Err(error) => {
             let page = Page::of(&app, &visit, Some(Fault::of(&error)), written);
             Ok(as_refused(error, with_forms(StatusCode::OK, &page)?))

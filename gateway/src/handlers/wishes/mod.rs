@@ -340,6 +340,14 @@ pub(crate) fn unknown() -> ApiError {
     )
 }
 
+/// Of a wish that is on its way to the ledger: until it is there, nobody can look at it.
+pub(crate) fn being_written() -> ApiError {
+    ApiError::new(
+        Kind::ConfirmationPending,
+        "It is still being written. Send the same request again.",
+    )
+}
+
 fn unchangeable(standing: Standing) -> Option<ApiError> {
     match standing {
         Standing::Undrawn | Standing::Waiting | Standing::Asleep => None,

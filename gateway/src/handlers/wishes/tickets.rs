@@ -10,7 +10,7 @@ use morgenruh_engine::rules::time::{Millis, UnixMillis};
 use morgenruh_engine::shell::rooms::RoomShard;
 use morgenruh_wire as wire;
 
-use super::{NO_STORE, find, laid_view, lay_with_ticket, read, unknown};
+use super::{NO_STORE, being_written, find, laid_view, lay_with_ticket, read};
 use crate::app::AppState;
 use crate::clock;
 use crate::extract::{Bearer, Json, Segment};
@@ -38,7 +38,10 @@ use crate::problem::{ApiError, Kind};
         (status = 409, description = "not-drawn, ticket-used, wishes-exhausted",
          body = wire::Problem, content_type = "application/problem+json"),
         (status = 422, body = wire::Problem, content_type = "application/problem+json"),
-        (status = 503, body = wire::Problem, content_type = "application/problem+json"),
+        (status = 429, description = "rate-limited: come back after Retry-After",
+         body = wire::Problem, content_type = "application/problem+json"),
+        (status = 503, description = "Not kept, or not certain yet: send it again",
+         body = wire::Problem, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn lay(
@@ -55,7 +58,7 @@ pub(crate) async fn lay(
         .engine
         .look_at_wishes(|agent| agent.of_ticket(ticket.id));
     if let Some(id) = again {
-        let known = find(&app, id).ok_or_else(unknown)?;
+        let known = find(&app, id).ok_or_else(being_written)?;
         let answer = axum::Json(laid_view(&app, now, id, &known));
         return Ok((NO_STORE, answer).into_response());
     }
@@ -66,7 +69,7 @@ pub(crate) async fn lay(
     }
     let (wish, contact) = read::wish(&app, now, caller, &body.value)?;
     let (id, receipt) = lay_with_ticket(&app, now, ticket.id, wish, contact).await?;
-    let known = find(&app, id).ok_or_else(unknown)?;
+    let known = find(&app, id).ok_or_else(being_written)?;
     let answer = axum::Json(laid_view(&app, now, id, &known));
     Ok(match receipt {
         Some(receipt) => Acknowledged::with(receipt, (StatusCode::CREATED, answer)).into_response(),
