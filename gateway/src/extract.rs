@@ -45,6 +45,19 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     }
 }
 
+/// What a form of a page sends.
+pub(crate) struct Form(pub(crate) Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for Form {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Form, ApiError> {
+        let body = Bytes::from_request(request, state).await;
+        body.map(Form)
+            .map_err(|_| ApiError::new(Kind::BodyTooLarge, "Send the page's own form."))
+    }
+}
+
 /// The one variable part of a path. What is not text is not an address of ours.
 pub(crate) struct Segment(pub(crate) String);
 

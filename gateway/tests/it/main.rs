@@ -36,6 +36,7 @@ mod town;
 mod visitor;
 mod waiting_page;
 mod wish_letters;
+mod wish_pages;
 mod wish_tickets;
 mod wishes;
 mod wishes_go_on;

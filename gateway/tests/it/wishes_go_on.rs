@@ -10,7 +10,7 @@ use crate::citizen::Citizen;
 use crate::http::{Answer, Request};
 use crate::metrics::Metrics;
 use crate::post::{Post, get, send_form};
-use crate::support::{Home, Service};
+use crate::support::{Home, Service, eventually};
 use crate::town::Town;
 use crate::wishes::{NO_NIGHT, address, becomes, body, lay, look, taken, token, with};
 
@@ -141,8 +141,11 @@ fn who_does_not_answer_is_reminded_and_then_asked_whether_they_still_wait() {
     let page = get(&service, &lapsed.wish());
     let back = send_form(&service, &page, "/weiter");
     assert_eq!(back.expect(303).header("location"), Some(&*lapsed.wish()));
-    // Sent twice, it is the same.
-    send_form(&service, &page, "/weiter").expect(303);
+    // Sent twice, it is the same; while the next offer is being written, it is asked to wait.
+    eventually("it is confirmed again", || {
+        let again = send_form(&service, &page, "/weiter");
+        (again.status != 409).then(|| again.expect(303).status)
+    });
     let offer = becomes(&service, &wish, "offered").offer.unwrap();
     assert_eq!(offer.start, second.start);
     service.stop().verify();

@@ -1,7 +1,6 @@
 //! What the forms of the pages do. Each ends with a redirect to the page, so that loading it again
 //! sends nothing twice.
 
-use axum::body::Bytes;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequest, Path, RawQuery, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -14,7 +13,7 @@ use super::{Visit, no_room, page};
 use crate::app::{App, AppState};
 use crate::client_address::ClientAddress;
 use crate::cookies::{Cookies, Purpose};
-use crate::extract::Segment;
+use crate::extract::{Form, Segment};
 use crate::handlers::pages::{as_refused, see_other, with_forms};
 use crate::handlers::rooms::passes::enter as exchange;
 use crate::handlers::rooms::tickets::{place_of, take};
@@ -42,8 +41,7 @@ pub(crate) async fn join(
     if let Err(refused) = app.limits.check(Action::Join, client) {
         return told(&app, &headers, &visit, refused.into());
     }
-    let body = Bytes::from_request(request, &()).await;
-    let body = body.map_err(|_| ApiError::new(Kind::BodyTooLarge, "Send the page's own form."))?;
+    let Form(body) = Form::from_request(request, &()).await?;
     let mut fields = form_urlencoded::parse(&body);
     let work = fields.find(|(name, _)| name == "proof_of_work");
     let asked = TicketRequest {

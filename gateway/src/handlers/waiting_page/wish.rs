@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use askama::Template;
-use axum::body::Bytes;
 use axum::extract::{FromRequest, RawQuery, Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
@@ -16,7 +15,7 @@ use super::note::{self, Note};
 use super::{Visit, no_room};
 use crate::app::{App, AppState};
 use crate::client_address::ClientAddress;
-use crate::extract::Segment;
+use crate::extract::{Form, Segment};
 use crate::handlers::pages::{as_refused, see_other, with_forms};
 use crate::handlers::wish_page::links;
 use crate::handlers::wishes::tickets::usable;
@@ -272,8 +271,7 @@ pub(crate) async fn lay(
     };
     let client = ClientAddress::of_request(&request, &app.settings.server.trusted_proxies);
     let limited = app.limits.check(Action::Wish, client);
-    let body = Bytes::from_request(request, &()).await;
-    let body = body.map_err(|_| ApiError::new(Kind::BodyTooLarge, "Send the page's own form."))?;
+    let Form(body) = Form::from_request(request, &()).await?;
     let written = written(&body);
     let laid = match limited {
         Err(refused) => Err(refused.into()),

@@ -9,7 +9,6 @@ mod view;
 use std::str::FromStr;
 
 use askama::Template;
-use axum::body::Bytes;
 use axum::extract::{FromRequestParts, Path, RawQuery, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -24,6 +23,7 @@ use super::pages::{as_refused, html, see_other};
 use super::wishes::{go_on, offers, with_secret, withdrawn};
 use crate::app::{App, AppState};
 use crate::clock;
+use crate::extract::Form;
 use crate::language::{Language, parameter};
 use crate::problem::{ApiError, Kind};
 use crate::same_site;
@@ -74,19 +74,18 @@ impl Visit {
     }
 
     /// To the page when something was done, and otherwise the page as it is by now, with what went
-    /// wrong.
-    fn told<T>(&self, app: &App, outcome: Result<T, ApiError>) -> Result<Response, ApiError> {
+    /// wrong if it does not say so itself.
+    fn told<T>(
+        &self,
+        app: &App,
+        outcome: Result<T, ApiError>,
+        notice: impl FnOnce(Kind) -> Option<Notice>,
+    ) -> Result<Response, ApiError> {
         let Err(error) = outcome else {
             return Ok(self.back());
         };
-        let notice = match error.kind() {
-            Kind::OfferGone | Kind::OfferUnknown => Notice::Gone,
-            Kind::BookingOver
-            | Kind::BookingCancelled
-            | Kind::BookingUnknown
-            | Kind::TooManyMoves => Notice::Stays,
-            Kind::WishOver => return Ok(self.back()),
-            _ => Notice::Later,
+        let Some(notice) = notice(error.kind()) else {
+            return Ok(self.back());
         };
         let known = with_secret(app, self.id, self.secret)?;
         let wish = (self.id, &known);
@@ -134,13 +133,13 @@ pub(crate) async fn accept(
     State(app): State<AppState>,
     _: Ours,
     visit: Visit,
-    body: Bytes,
+    Form(body): Form,
 ) -> Result<Response, ApiError> {
     let Some(seat) = id_in(&body, OFFER_PARAMETER) else {
         return Ok(visit.back());
     };
     let outcome = offers::accepted(&app, seat, visit.secret).await;
-    visit.told(&app, outcome)
+    visit.told(&app, outcome, Notice::of)
 }
 
 /// `POST /wunsch/{id}/{token}/ablehnen`
@@ -148,13 +147,13 @@ pub(crate) async fn decline(
     State(app): State<AppState>,
     _: Ours,
     visit: Visit,
-    body: Bytes,
+    Form(body): Form,
 ) -> Result<Response, ApiError> {
     let Some(seat) = id_in(&body, OFFER_PARAMETER) else {
         return Ok(visit.back());
     };
     let outcome = offers::declined(&app, seat, visit.secret).await;
-    visit.told(&app, outcome)
+    visit.told(&app, outcome, Notice::of)
 }
 
 /// `POST /wunsch/{id}/{token}/weiter`: the wish still stands.
@@ -164,7 +163,7 @@ pub(crate) async fn confirm(
     visit: Visit,
 ) -> Result<Response, ApiError> {
     let outcome = go_on::confirmed(&app, visit.id, visit.secret).await;
-    visit.told(&app, outcome)
+    visit.told(&app, outcome, Notice::of)
 }
 
 /// `GET /wunsch/{id}/{token}/zurueckgeben`: asks first.
@@ -180,13 +179,13 @@ pub(crate) async fn give_back(
     State(app): State<AppState>,
     _: Ours,
     visit: Visit,
-    body: Bytes,
+    Form(body): Form,
 ) -> Result<Response, ApiError> {
     let Some(booking) = id_in(&body, links::BOOKING_PARAMETER) else {
         return Ok(visit.back());
     };
     let outcome = go_on::given_back(&app, visit.id, visit.secret, booking).await;
-    visit.told(&app, outcome)
+    visit.told(&app, outcome, Notice::of_return)
 }
 
 /// `GET /wunsch/{id}/{token}/zuruecknehmen`: asks first.
@@ -202,18 +201,19 @@ pub(crate) async fn withdraw(
     State(app): State<AppState>,
     visit: Visit,
     headers: HeaderMap,
-    body: Bytes,
+    Form(body): Form,
 ) -> Result<Response, ApiError> {
     let one_click = body.windows(ONE_CLICK.len()).any(|part| part == ONE_CLICK);
     if !one_click {
         ours(&app, &headers)?;
     }
     let outcome = withdrawn(&app, visit.id, visit.secret).await;
-    // A provider follows nowhere.
-    if one_click && outcome.is_ok() {
+    // A provider follows nowhere, and what is over is what it wanted.
+    let is_over = |error: &ApiError| error.kind() == Kind::WishOver;
+    if one_click && outcome.as_ref().map_or_else(is_over, |()| true) {
         return Ok((StatusCode::OK, HEADERS).into_response());
     }
-    visit.told(&app, outcome)
+    visit.told(&app, outcome, Notice::of)
 }
 
 /// Whether a form was sent from one of our pages. They tell nobody where they are, so that without

@@ -1,10 +1,12 @@
 //! What the page of a wish shows, and in which words.
 
 use askama::Template;
-use morgenruh_engine::rules::time::UnixMillis;
+use jiff::tz::TimeZone;
+use morgenruh_engine::rules::time::{DayNumber, UnixMillis};
 use morgenruh_engine::rules::wish::agent::{Known, Standing};
 use morgenruh_engine::rules::wish::fact::{Notify, Offer, WishEnding};
 use morgenruh_engine::rules::wish::{Wish, WishId};
+use morgenruh_engine::shell::engine::Booking;
 use morgenruh_wire as wire;
 
 use super::links;
@@ -13,6 +15,7 @@ use crate::handlers::wishes;
 use crate::language::Language;
 use crate::outbox::{services, to_the_minute, visit_at};
 use crate::post::notice::Visit;
+use crate::problem::Kind;
 
 /// Names of offices that are told; of others only their number is.
 const OFFICES_NAMED_MAX: usize = 6;
@@ -188,6 +191,34 @@ pub(super) enum Notice {
     Gone,
     /// The booking cannot be brought forward any more.
     Stays,
+    /// What was asked for, or something else, is on its way to the ledger.
+    Pending,
+    /// The booking cannot be given back any more.
+    Kept,
+}
+
+impl Notice {
+    /// What is to be said of a refusal, if the page does not say so itself.
+    pub(super) fn of(refused: Kind) -> Option<Notice> {
+        match refused {
+            Kind::OfferGone | Kind::OfferUnknown => Some(Notice::Gone),
+            Kind::BookingOver
+            | Kind::BookingCancelled
+            | Kind::BookingUnknown
+            | Kind::TooManyMoves => Some(Notice::Stays),
+            Kind::ConfirmationPending | Kind::WishPending => Some(Notice::Pending),
+            Kind::WishOver => None,
+            _ => Some(Notice::Later),
+        }
+    }
+
+    /// The same where a booking was to be given back.
+    pub(super) fn of_return(refused: Kind) -> Option<Notice> {
+        match refused {
+            Kind::WishOver | Kind::BookingOver | Kind::BookingUnknown => Some(Notice::Kept),
+            refused => Notice::of(refused),
+        }
+    }
 }
 
 #[derive(Template)]
@@ -232,6 +263,8 @@ impl Page {
         notice: Option<Notice>,
     ) -> Page {
         let state = State::of(app, now, id, known, language);
+        let is_said = matches!((&state, notice), (State::Pending, Some(Notice::Pending)));
+        let notice = notice.filter(|_| !is_said);
         let path = format!("/wunsch/{id}/{}", known.contact.secret);
         let catalogue = app.catalogue();
         let facts = match known.standing {
@@ -278,11 +311,7 @@ impl Page {
 }
 
 /// What a booking is about.
-pub(super) fn booked(
-    app: &App,
-    language: Language,
-    booking: &morgenruh_engine::shell::engine::Booking,
-) -> Facts {
+pub(super) fn booked(app: &App, language: Language, booking: &Booking) -> Facts {
     let confirmed = &booking.confirmed;
     let times = (confirmed.start, confirmed.end);
     let visited = visit_at(
@@ -333,10 +362,10 @@ fn wished(app: &App, language: Language, wish: &Wish) -> Facts {
         offices.truncate(OFFICES_NAMED_MAX);
         offices.push(format!("+ {more}"));
     }
-    let date = |day: morgenruh_engine::rules::time::DayNumber| {
-        let at = day.to_date().to_zoned(jiff::tz::TimeZone::UTC).ok();
+    let date = |day: DayNumber| {
+        let at = day.to_date().to_zoned(TimeZone::UTC).ok();
         at.map_or_else(String::new, |at| {
-            language.date(&jiff::tz::TimeZone::UTC, at.timestamp().into())
+            language.date(&TimeZone::UTC, at.timestamp().into())
         })
     };
     let days = if wish.from == wish.until {
