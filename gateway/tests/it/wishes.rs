@@ -373,6 +373,7 @@ fn a_wish_that_takes_less_keeps_its_place() {
 fn a_booking_is_brought_forward() {
     let service = start();
     let (citizen, early) = taken(&service, 2);
+    taken(&service, 3);
     let (_, late) = taken(&service, 4);
     let mut body = body(&service, 2, "erika");
     body["auto_accept"] = json!(true);
@@ -409,6 +410,14 @@ fn a_booking_is_brought_forward() {
     assert_eq!(wish.instead_of.as_deref(), Some(late.id.as_str()));
     let again = service.send(&Request::post(WISHES).json(&body));
     assert_eq!((again.status, again.slug().as_str()), (409, "wish-exists"));
+    // A later last day is one, and nothing that is not earlier comes of it: the fifth day is free.
+    let last = service.town().day(5).to_string();
+    let change = Request::new("PATCH", &address(&wish)).json(&json!({ "latest": last }));
+    let changed: Wish = service
+        .send(&change.bearer(token(&wish)))
+        .expect(200)
+        .json();
+    assert_eq!((changed.latest, &*changed.status), (last, "waiting"));
     citizen.cancel(&early).expect(200);
     let booked = becomes(&service, &wish, "booked").booking.unwrap();
     assert_eq!((&booked.booking, &booked.manage_token), (&late.id, &None));

@@ -140,10 +140,10 @@ pub(super) fn changed(
             None => old.until.to_date(),
             Some(text) => day(text, "latest")?,
         };
-        // Its first day may be over by now.
+        // Its first day may be over by now. Its last one is not held against the booking that is to
+        // be brought forward, which may have moved: nothing behind that is given anyway.
         let first = today.min(old.from.to_date());
-        let last = old.instead_of.map(|_| old.until.to_date());
-        (new.from, new.until) = days(today, (first, from), until, last)?;
+        (new.from, new.until) = days(today, (first, from), until, None)?;
     }
     new.auto_accept = change.auto_accept.unwrap_or(old.auto_accept);
     Ok(new)
@@ -319,7 +319,7 @@ fn furthest(today: Date) -> Date {
 }
 
 /// First and last day. `first` is the earliest that the first one may be; `last` the latest that
-/// the last one may be, for a booking that is to be brought forward.
+/// the last one may be, where there is a booking that is to be brought forward.
 fn days(
     today: Date,
     (first, from): (Date, Date),
