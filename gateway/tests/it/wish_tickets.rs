@@ -11,7 +11,7 @@ use crate::support::{Service, eventually};
 use crate::town::Town;
 use crate::visitor::{Visitor, heading_of};
 use crate::waiting_page::PAGE_BYTES_MAX;
-use crate::wishes::{becomes, lay, look, with};
+use crate::wishes::{address, becomes, lay, look, token, with};
 
 /// A room with one seat, two tickets, and a booking on the one that was called.
 fn sold_out(service: &Service) -> (Visitor, Visitor, Booking) {
@@ -113,11 +113,15 @@ fn a_ticket_becomes_a_wish_on_the_page_of_its_room() {
     assert!(page.text().contains(&to), "{}", page.text());
     assert_eq!(post.letter("We have your wish").to, ["erika@example.org"]);
 
+    assert!(page.text().contains("You will get an e-mail"));
     service.citizen().cancel(&booking).expect(200);
     let letter = post.letter("An appointment is free for you");
+    other.until("An appointment is free for you");
     let page = get(&service, &letter.link("/annehmen"));
     send_form(&service, &page, "/annehmen").expect(303);
     post.letter("Your appointment is booked");
+    let page = other.until("Your wish for an appointment is fulfilled");
+    assert!(page.text().contains(&to) && !page.text().contains("e-mail"));
     service.stop().verify();
 }
 
@@ -208,6 +212,59 @@ fn where_all_seats_are_near_whoever_is_asked_is_asked_about_them() {
     assert_eq!((wish.auto_accept, wish.notice_minutes), (false, 0));
 }
 
+/// The form asks nothing but who they are and what for.
+#[test]
+fn where_every_service_asks_for_more_there_is_no_form() {
+    let town = Town::small();
+    let at = town.hours_from_now(5);
+    let terms = "policy = \"lottery\"\nopens_minutes = 120";
+    let question = "[[question]]\nid = \"grund\"\nlabel = { de = \"Grund\", en = \"Reason\" }\n\
+                    required = true\nchars_max = 10\n";
+    let town = town.with_room(&at, "08:00-18:00", terms);
+    let (_post, home) = Post::of(town.with_more("buergeramt/raum.toml", question));
+    let service = home.start_demo(3_600);
+    let mut visitor = Visitor::of(&service);
+    visitor.form("ticket");
+    assert!(!visitor.page("en").text().contains("/wunsch"));
+    let form = visitor.send(Request::get(&visitor.path("/wunsch?lang=en")));
+    assert_eq!(
+        form.expect(303).header("location"),
+        Some(visitor.path("?lang=en").as_str())
+    );
+}
+
+/// A wish can name fewer offices than a room can have.
+#[test]
+fn a_room_of_very_many_offices_has_a_form_as_well() {
+    let town = Town::small();
+    let at = town.hours_from_now(5);
+    let terms = "policy = \"lottery\"\nopens_minutes = 120";
+    let mut town = town.with_room(&at, "08:00-18:00", terms);
+    let mut ids = vec!["\"raum\"".to_owned()];
+    for number in 100..170 {
+        let office = format!(
+            "number = {number}\nname = {{ de = \"Amt\", en = \"Office\" }}\naddress = \"Weg\"\n\
+             [[counter]]\nnumber = 1\nskills = [\"pass\"]\n\
+             [[wave]]\ndays_ahead = 3\nat = \"{at}\"\n"
+        );
+        town = town.with(&format!("buergeramt/amt-{number}.toml"), &office);
+        ids.push(format!("\"amt-{number}\""));
+    }
+    let offices = format!("offices = [{}]", ids.join(", "));
+    let town = town.replacing("buergeramt.toml", "offices = [\"raum\"]", &offices);
+    let (_post, home) = Post::of(town);
+    let service = home.start_demo(3_600);
+    let mut visitor = Visitor::of(&service);
+    visitor.form("ticket");
+    let form = Request::post(&visitor.path("/wunsch?lang=en"));
+    let form = form.header("sec-fetch-site", "same-origin");
+    let form = form.header("content-type", "application/x-www-form-urlencoded");
+    let body = b"service=pass&name=Erika&email=erika%40example.org&booking=ask-soon";
+    let laid = visitor.send(form.bytes(body));
+    let to = laid.expect(303).header("location").unwrap().to_owned();
+    assert_eq!(wish_at(&service, &to).offices.len(), 64);
+}
+
 /// Whoever presses twice is not told that there is no such wish.
 #[test]
 fn while_a_wish_is_written_down_the_same_form_is_asked_to_wait() {
@@ -296,7 +353,7 @@ fn a_ticket_keeps_its_place_as_a_wish() {
     let date = Visitor::of(&service).document().dates.remove(0);
     let room_wish = |name| room_wish(&date, name);
     let late = lay(&service, &room_wish("late"));
-    let (inside, other, booking) = sold_out(&service);
+    let (inside, mut other, booking) = sold_out(&service);
     let lay_with = |visitor: &Visitor, body: &serde_json::Value| {
         let path = format!("/api/v1/rooms/{}/wishes", visitor.room);
         let request = Request::post(&path).bearer(visitor.token("ticket").unwrap());
@@ -329,7 +386,13 @@ fn a_ticket_keeps_its_place_as_a_wish() {
         "{wish:?}"
     );
     assert_eq!(look(&service, &late).status, "waiting");
+    // Who looks by themselves is promised no letter.
+    let page = other.until("We have your wish for an appointment");
+    assert!(!page.text().contains("e-mail"), "{}", page.text());
     service.citizen().cancel(&booking).expect(200);
     becomes(&service, &late, "offered");
+    let withdraw = Request::delete(&address(&wish)).bearer(token(&wish));
+    service.send(&withdraw).expect(204);
+    other.until("Your wish for an appointment has ended");
     service.stop().verify();
 }

@@ -10,7 +10,7 @@ use morgenruh_wire as wire;
 
 use super::Visit;
 use super::qr::{self, Code};
-use super::wish;
+use super::wish::{self, Stage, Wished};
 use crate::app::App;
 use crate::handlers::rooms::tickets::place_of;
 use crate::language::Language;
@@ -55,10 +55,8 @@ pub(super) enum State {
     UsedUp,
     SoldOut,
     Closed,
-    /// It has become a wish, which is looked at there.
-    Wished {
-        link: String,
-    },
+    /// It has become a wish.
+    Wished(Wished),
 }
 
 impl State {
@@ -99,10 +97,7 @@ impl State {
 
     pub(super) fn is_final(&self) -> bool {
         use State::{Booked, Closed, Left, SoldOut, UsedUp, Wished};
-        matches!(
-            self,
-            Booked | Left | UsedUp | SoldOut | Closed | Wished { .. }
-        )
+        matches!(self, Booked | Left | UsedUp | SoldOut | Closed | Wished(_))
     }
 
     fn heading(&self, language: Language) -> &'static str {
@@ -160,17 +155,35 @@ impl State {
                 "Der Warte-Raum ist zu",
                 "The waiting room is closed",
             ),
-            State::Wished { .. } => (
-                "Ihr Terminwunsch ist vorgemerkt",
-                "Wir haben Ihren Termin-Wunsch",
-                "We have your wish for an appointment",
-            ),
+            State::Wished(wished) => match wished.stage {
+                Stage::Paused => (
+                    "Ihr Terminwunsch macht Pause",
+                    "Ihr Termin-Wunsch macht Pause",
+                    "Your wish for an appointment is paused",
+                ),
+                Stage::Offered => (
+                    "Ein Termin ist für Sie frei",
+                    "Ein Termin ist frei für Sie",
+                    "An appointment is free for you",
+                ),
+                Stage::Booked => (
+                    "Ihr Terminwunsch ist erfüllt",
+                    "Ihr Termin-Wunsch ist erfüllt",
+                    "Your wish for an appointment is fulfilled",
+                ),
+                Stage::Ended => (
+                    "Ihr Terminwunsch ist beendet",
+                    "Ihr Termin-Wunsch ist zu Ende",
+                    "Your wish for an appointment has ended",
+                ),
+                Stage::Waits { .. } => (
+                    "Ihr Terminwunsch ist vorgemerkt",
+                    "Wir haben Ihren Termin-Wunsch",
+                    "We have your wish for an appointment",
+                ),
+            },
         };
-        match language {
-            Language::De => de,
-            Language::DeLeicht => leicht,
-            Language::En => en,
-        }
+        language.say(de, leicht, en)
     }
 }
 
@@ -252,8 +265,8 @@ pub(super) fn page(
     let document = &visit.document.room;
     let seq = visit.ticket.as_ref().map(|(ticket, _)| ticket.id.seq);
     let place = seq.map(|seq| place_of(app, &visit.room, now, seq));
-    let state = match wish::link(app, visit) {
-        Some(link) => State::Wished { link },
+    let state = match wish::of_ticket(app, visit) {
+        Some(wished) => State::Wished(wished),
         None => state(visit, phase, place.as_ref(), |at| language.time(zone, at)),
     };
     let chance = place

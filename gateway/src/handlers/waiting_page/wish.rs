@@ -6,8 +6,10 @@ use askama::Template;
 use axum::extract::{FromRequest, RawQuery, Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use morgenruh_engine::rules::catalogue::{Office, RoomPolicy, ServiceIndex};
+use morgenruh_engine::rules::catalogue::{Catalogue, Office, RoomPolicy, Service, ServiceIndex};
 use morgenruh_engine::rules::time::Millis;
+use morgenruh_engine::rules::wish::OFFICES_MAX;
+use morgenruh_engine::rules::wish::agent::{Known, Standing};
 use morgenruh_engine::rules::wish::fact::Notify;
 use morgenruh_wire as wire;
 
@@ -145,8 +147,6 @@ impl Page {
         let language = visit.language;
         let catalogue = app.catalogue();
         let offices = offices(app, visit);
-        let offered = (0..).map(ServiceIndex).zip(&catalogue.services);
-        let offered = offered.filter(|(index, _)| offices.iter().any(|it| serves(it, *index)));
         let document = &visit.document.room;
         Page {
             language,
@@ -156,8 +156,8 @@ impl Page {
             name: language
                 .choose(&document.name.de, &document.name.en)
                 .to_owned(),
-            services: offered
-                .map(|(_, service)| Choice {
+            services: served(catalogue, &offices)
+                .map(|service| Choice {
                     id: service.id.clone(),
                     name: language
                         .choose(&service.name.de, &service.name.en)
@@ -190,21 +190,68 @@ fn gives_near(app: &App, visit: &Visit) -> bool {
     })
 }
 
-/// Whether a ticket here can become a wish by the form: there is a place, and a way to write.
+/// Whether a ticket here can become a wish by the form: there is a place, a way to write, and
+/// something to wish for.
 pub(super) fn is_possible(app: &App, visit: &Visit) -> bool {
     let usable = |id| usable(&visit.room, visit.now, id).is_ok();
     let ticket = visit.ticket.as_ref();
-    app.post.check(&Notify::Email).is_ok() && ticket.is_some_and(|(ticket, _)| usable(ticket.id))
+    let catalogue = app.catalogue();
+    app.post.check(&Notify::Email).is_ok()
+        && ticket.is_some_and(|(ticket, _)| usable(ticket.id))
+        && served(catalogue, &offices(app, visit)).next().is_some()
 }
 
-/// The page of the wish that this ticket has become.
-pub(super) fn link(app: &App, visit: &Visit) -> Option<String> {
+/// What a ticket has become.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Wished {
+    /// The page of the wish.
+    pub(super) link: String,
+    pub(super) stage: Stage,
+}
+
+/// How far the wish has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    Waits {
+        /// Whether a letter will tell of what there is for them.
+        by_email: bool,
+    },
+    Paused,
+    Offered,
+    Booked,
+    Ended,
+}
+
+impl Stage {
+    fn of(known: &Known) -> Stage {
+        match known.standing {
+            Standing::Undrawn | Standing::Waiting | Standing::Deciding => Stage::Waits {
+                by_email: known.contact.notify == Notify::Email,
+            },
+            Standing::Asleep => Stage::Paused,
+            Standing::Offered(_) => Stage::Offered,
+            Standing::Booked { .. } => Stage::Booked,
+            Standing::Ended(_) => Stage::Ended,
+        }
+    }
+}
+
+/// The wish that this ticket has become.
+pub(super) fn of_ticket(app: &App, visit: &Visit) -> Option<Wished> {
     let (ticket, _) = visit.ticket.as_ref()?;
     app.engine.look_at_wishes(|agent| {
         let id = agent.of_ticket(ticket.id)?;
-        let secret = agent.known(id)?.contact.secret;
-        Some(links::wish(id, secret, visit.language, ""))
+        let known = agent.known(id)?;
+        Some(Wished {
+            link: links::wish(id, known.contact.secret, visit.language, ""),
+            stage: Stage::of(known),
+        })
     })
+}
+
+/// Its page.
+fn link(app: &App, visit: &Visit) -> Option<String> {
+    of_ticket(app, visit).map(|wished| wished.link)
 }
 
 /// The page of the room.
@@ -227,6 +274,16 @@ fn serves(office: &Office, service: ServiceIndex) -> bool {
         question.required && is_meant
     });
     office.offer(service).is_some() && !asks
+}
+
+/// What any of these offices serves.
+fn served<'c>(
+    catalogue: &'c Catalogue,
+    offices: &'c [&Office],
+) -> impl Iterator<Item = &'c Service> {
+    let all = (0..).map(ServiceIndex).zip(&catalogue.services);
+    let some = all.filter(|(index, _)| offices.iter().any(|office| serves(office, *index)));
+    some.map(|(_, service)| service)
 }
 
 /// `GET /warteraum/{room}/wunsch`
@@ -318,7 +375,7 @@ fn written(body: &[u8]) -> Written {
     written
 }
 
-/// The wish of the form: at the offices of the room, at any time.
+/// The wish of the form: at the offices of the room, as many as a wish can have, at any time.
 fn wished(app: &App, visit: &Visit, written: &Written) -> wire::WishRequest {
     let catalogue = app.catalogue();
     let service = vec![wire::ServiceQuantity {
@@ -337,7 +394,7 @@ fn wished(app: &App, visit: &Visit, written: &Written) -> wire::WishRequest {
     };
     wire::WishRequest {
         services: service,
-        offices: Some(offices.map(|it| it.id.clone()).collect()),
+        offices: Some(offices.take(OFFICES_MAX).map(|it| it.id.clone()).collect()),
         windows: None,
         earliest: None,
         latest: None,
