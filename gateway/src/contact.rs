@@ -6,6 +6,7 @@ use morgenruh_engine::rules::catalogue::{Catalogue, Office, Question};
 use morgenruh_engine::rules::need::Services;
 use morgenruh_engine::rules::record;
 use morgenruh_wire::Person;
+use url::Host;
 
 use crate::problem::{ApiError, Kind};
 
@@ -121,7 +122,8 @@ fn is_plain(text: &str, chars_max: usize) -> bool {
 }
 
 /// Whether mail could be sent there: one `@`, a local part of ordinary characters, a domain name
-/// with a dot. Whether anybody reads it, only a mail can tell.
+/// with a dot that the network knows how to write and does not take for an address. Whether anybody
+/// reads it, only a mail can tell.
 pub(crate) fn is_email(email: &str) -> bool {
     let Some((local, domain)) = email.rsplit_once('@') else {
         return false;
@@ -147,6 +149,7 @@ pub(crate) fn is_email(email: &str) -> bool {
         && local_fits
         && domain.contains('.')
         && domain.split('.').all(label_fits)
+        && matches!(Host::parse(domain), Ok(Host::Domain(_)))
 }
 
 fn is_phone(phone: &str) -> bool {
@@ -184,6 +187,10 @@ mod tests {
             "a@b@c.de\0",
             "ä@b.de",
             "a@b.de.",
+            "erika@192.0.2.7",
+            "erika@0x7f.1",
+            "erika@beispiel.123",
+            "erika@xn--a.de",
         ] {
             assert!(!is_email(bad), "{bad:?}");
         }
