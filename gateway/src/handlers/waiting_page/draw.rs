@@ -19,6 +19,7 @@ struct Step {
     /// Whether it is about the visitor's own ticket.
     own: bool,
     de: &'static str,
+    leicht: &'static str,
     en: &'static str,
 }
 
@@ -27,42 +28,49 @@ const STEPS: [Step; 7] = [
         name: "form",
         own: false,
         de: "Der Beweis ist vollständig",
+        leicht: "Alle Angaben sind da",
         en: "The proof is complete",
     },
     Step {
         name: "receipt",
         own: true,
         de: "Ihre Wartenummer war bei der Auslosung dabei",
+        leicht: "Ihre Warte-Nummer war bei der Auslosung dabei",
         en: "Your ticket was in the draw",
     },
     Step {
         name: "commitment",
         own: false,
         de: "Geheimnis und Regeln sind die, deren Fingerabdruck vorher veröffentlicht war",
+        leicht: "Die geheime Zahl und die Regeln waren vorher schon so",
         en: "Secret and rules are those whose fingerprint was published before",
     },
     Step {
         name: "nonce",
         own: true,
         de: "Ihre Wartenummer wurde aus diesem Geheimnis gemacht",
+        leicht: "Ihre Warte-Nummer kommt von dieser geheimen Zahl",
         en: "Your ticket was made from this secret",
     },
     Step {
         name: "root",
         own: false,
         de: "Alle Wartenummern zusammen ergeben die veröffentlichte Wurzel",
+        leicht: "Keine Warte-Nummer fehlt und keine ist zu viel",
         en: "All tickets together give the root that is published",
     },
     Step {
         name: "seed",
         own: false,
         de: "Daraus folgt der Startwert der Auslosung",
+        leicht: "Damit beginnt die Auslosung",
         en: "The seed of the draw follows from them",
     },
     Step {
         name: "place",
         own: true,
         de: "Ihr ausgeloster Platz",
+        leicht: "Ihr Platz aus der Auslosung",
         en: "Your place in the draw",
     },
 ];
