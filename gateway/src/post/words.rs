@@ -98,9 +98,9 @@ impl Pen<'_> {
         let has_link = matches!(notice.kind, NoticeKind::Lapsed { .. });
         if notice.kind.wish_goes_on() && !has_link {
             let name = self.say(
-                "Wunsch ansehen oder ändern",
-                "Wunsch ansehen oder ändern",
-                "See or change the wish",
+                "Wunsch ansehen oder löschen",
+                "Wunsch ansehen oder löschen",
+                "See or delete the wish",
             );
             words.links.push((name, self.links.whole(&notice.manage)));
         }
