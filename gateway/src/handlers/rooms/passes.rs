@@ -34,6 +34,8 @@ use crate::texts;
     responses(
         (status = 200, body = wire::Pass),
         (status = 401, body = wire::Problem, content_type = "application/problem+json"),
+        (status = 404, description = "room-unknown",
+         body = wire::Problem, content_type = "application/problem+json"),
         (status = 409, description = "ticket-used, sold-out, room-closed",
          body = wire::Problem, content_type = "application/problem+json"),
         (status = 425, description = "not-your-turn, with the place and when to ask again",

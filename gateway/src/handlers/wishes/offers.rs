@@ -30,6 +30,8 @@ use crate::problem::{ApiError, Kind};
          body = wire::Problem, content_type = "application/problem+json"),
         (status = 409, description = "offer-gone, booking-cancelled, booking-over, too-many-moves",
          body = wire::Problem, content_type = "application/problem+json"),
+        (status = 429, description = "rate-limited: come back after Retry-After",
+         body = wire::Problem, content_type = "application/problem+json"),
         (status = 503, description = "Not confirmed, or not certain yet: send it again",
          body = wire::Problem, content_type = "application/problem+json"),
     )
