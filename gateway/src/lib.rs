@@ -6,6 +6,7 @@
 pub mod app;
 pub mod availability;
 mod beacon;
+mod caching;
 pub mod client_address;
 pub mod clock;
 mod clockwork;

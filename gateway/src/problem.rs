@@ -8,6 +8,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use morgenruh_wire::{Alternative, Place, Problem};
 
+use crate::caching::NO_STORE;
 use crate::limits::Standing;
 
 macro_rules! kinds {
@@ -208,7 +209,8 @@ impl IntoResponse for ApiError {
         let headers = response.headers_mut();
         let media_type = HeaderValue::from_static("application/problem+json");
         headers.insert(header::CONTENT_TYPE, media_type);
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        let (name, value) = NO_STORE;
+        headers.insert(name, value);
         if let Some(seconds) = self.retry_after_s {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }

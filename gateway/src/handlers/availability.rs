@@ -10,6 +10,7 @@ use morgenruh_wire::ServiceQuantity;
 
 use crate::app::{App, AppState};
 use crate::availability::{Answer, Question};
+use crate::caching::is_known;
 use crate::clock;
 use crate::needs;
 use crate::problem::{ApiError, Kind};
@@ -57,7 +58,7 @@ pub(crate) async fn availability(
 }
 
 fn respond(answer: &Answer, headers: &HeaderMap) -> Response {
-    let mut response = if headers.get(header::IF_NONE_MATCH) == Some(&answer.etag) {
+    let mut response = if is_known(headers, &answer.etag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
         let json = [(

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use morgenruh_engine::rules::catalogue::Office;
 use morgenruh_engine::rules::day::{BookingRefusal, HoldUse};
@@ -20,6 +20,7 @@ use tokio::sync::oneshot;
 
 use super::holds::unusable;
 use crate::app::{App, AppState};
+use crate::caching::NO_STORE;
 use crate::clock;
 use crate::contact;
 use crate::extract::{Json, Segment, bearer};
@@ -36,10 +37,8 @@ pub(crate) struct Acknowledged(Response);
 impl Acknowledged {
     pub(crate) fn with(_proof: Receipt, answer: impl IntoResponse) -> Acknowledged {
         let mut response = answer.into_response();
-        let no_store = HeaderValue::from_static("no-store");
-        response
-            .headers_mut()
-            .insert(header::CACHE_CONTROL, no_store);
+        let (name, value) = NO_STORE;
+        response.headers_mut().insert(name, value);
         Acknowledged(response)
     }
 }
@@ -174,8 +173,7 @@ pub(crate) async fn show(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let booking = find(&app, &id, &headers)?;
-    let no_store = [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
-    Ok((no_store, axum::Json(to_wire(&app, &booking))).into_response())
+    Ok(([NO_STORE], axum::Json(to_wire(&app, &booking))).into_response())
 }
 
 /// Cancel a booking.
@@ -306,9 +304,8 @@ pub(crate) async fn calendar(
             header::CONTENT_DISPOSITION,
             "attachment; filename=\"termin.ics\"".into(),
         ),
-        (header::CACHE_CONTROL, "no-store".into()),
     ];
-    Ok((headers, text).into_response())
+    Ok((headers, [NO_STORE], text).into_response())
 }
 
 pub(crate) fn unknown() -> ApiError {

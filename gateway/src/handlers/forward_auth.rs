@@ -14,6 +14,7 @@ use morgenruh_engine::shell::rooms::RoomShard;
 
 use super::waiting_page::TARGET_PARAMETER;
 use crate::app::{App, AppState};
+use crate::caching::NO_STORE;
 use crate::clock;
 use crate::cookies::{Cookies, Purpose};
 use crate::extract::{Segment, bearer};
@@ -50,7 +51,7 @@ pub(crate) async fn ask(
         StatusCode::UNAUTHORIZED
     };
     let page = HeaderValue::try_from(page).expect("what is encoded is ASCII");
-    Ok((status, [(header::LOCATION, page), no_store()]).into_response())
+    Ok((status, [(header::LOCATION, page), NO_STORE]).into_response())
 }
 
 /// The room that stands guard now; None when none does.
@@ -91,9 +92,5 @@ fn has_pass(app: &App, room: &RoomShard, now: UnixMillis, headers: &HeaderMap) -
 }
 
 fn let_through() -> Response {
-    (StatusCode::NO_CONTENT, [no_store()]).into_response()
-}
-
-fn no_store() -> (header::HeaderName, HeaderValue) {
-    (header::CACHE_CONTROL, HeaderValue::from_static("no-store"))
+    (StatusCode::NO_CONTENT, [NO_STORE]).into_response()
 }

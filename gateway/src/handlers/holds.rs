@@ -15,6 +15,7 @@ use morgenruh_engine::shell::engine::{HoldAsk, HoldError, PassInHand};
 use morgenruh_wire::{Hold, HoldRequest};
 
 use crate::app::{App, AppState};
+use crate::caching::NO_STORE;
 use crate::clock;
 use crate::extract::{Json, Segment, bearer};
 use crate::handlers::rooms::passes;
@@ -85,7 +86,7 @@ fn created(answer: Bytes) -> Response {
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/json"),
         ),
-        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        NO_STORE,
     ];
     (StatusCode::CREATED, headers, answer).into_response()
 }

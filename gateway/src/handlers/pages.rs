@@ -4,9 +4,8 @@ use askama::Template;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 
+use crate::caching::NO_STORE;
 use crate::problem::{ApiError, Kind};
-
-const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 pub(super) fn html(page: &impl Template) -> Result<Html<String>, ApiError> {
     page.render().map(Html).map_err(|error| {
@@ -18,7 +17,7 @@ pub(super) fn html(page: &impl Template) -> Result<Html<String>, ApiError> {
 /// A page with forms for one visitor.
 pub(super) fn with_forms(status: StatusCode, page: &impl Template) -> Result<Response, ApiError> {
     let headers = [
-        (header::CACHE_CONTROL, NO_STORE),
+        NO_STORE,
         // Where nothing is encrypted, only the origin tells our forms from those of others.
         (
             header::REFERRER_POLICY,
@@ -32,7 +31,7 @@ pub(super) fn with_forms(status: StatusCode, page: &impl Template) -> Result<Res
 /// and our own words.
 pub(super) fn see_other(address: &str) -> Response {
     let to = HeaderValue::try_from(address).expect("ids and tokens are letters, digits, - and _");
-    let headers = [(header::LOCATION, to), (header::CACHE_CONTROL, NO_STORE)];
+    let headers = [(header::LOCATION, to), NO_STORE];
     (StatusCode::SEE_OTHER, headers).into_response()
 }
 

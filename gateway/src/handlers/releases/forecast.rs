@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::{RawQuery, State};
-use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use morgenruh_engine::rules::calendar::UNIT_MINUTES;
 use morgenruh_engine::rules::catalogue::{Office, RoomRule};
@@ -18,6 +17,7 @@ use serde::Serialize;
 
 use super::{policy, release, state};
 use crate::app::{App, AppState};
+use crate::caching::NO_STORE;
 use crate::clock;
 use crate::extract::Segment;
 use crate::problem::{ApiError, Kind};
@@ -73,8 +73,7 @@ pub(crate) async fn dry_run(
     let people = people(query.as_deref().unwrap_or_default())?;
     let answer = tokio::task::spawn_blocking(move || predict(&app, now, &plan, people)).await;
     let answer = answer.map_err(|_| ApiError::new(Kind::Overloaded, "Ask again in a moment."))?;
-    let no_store = HeaderValue::from_static("no-store");
-    Ok(([(header::CACHE_CONTROL, no_store)], Json(answer)).into_response())
+    Ok(([NO_STORE], Json(answer)).into_response())
 }
 
 fn people(query: &str) -> Result<Option<u32>, ApiError> {

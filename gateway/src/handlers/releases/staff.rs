@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use axum::Json;
 use axum::extract::{RawQuery, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use morgenruh_engine::rules::catalogue::OfficeIndex;
 use morgenruh_engine::rules::cells::CounterSet;
@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{policy, release, room_name, state};
 use crate::app::{App, AppState};
+use crate::caching::NO_STORE;
 use crate::clock;
 use crate::extract::{Json as Body, Segment};
 use crate::handlers::bookings::settled;
@@ -71,8 +72,7 @@ pub(crate) async fn list(
     let days = days(query.as_deref().unwrap_or_default())?;
     let rows = tokio::task::spawn_blocking(move || rows(&app, clock::now(), days)).await;
     let rows = rows.map_err(|_| ApiError::new(Kind::Overloaded, "Ask again in a moment."))?;
-    let no_store = HeaderValue::from_static("no-store");
-    Ok(([(header::CACHE_CONTROL, no_store)], Json(rows)).into_response())
+    Ok(([NO_STORE], Json(rows)).into_response())
 }
 
 fn days(query: &str) -> Result<u16, ApiError> {

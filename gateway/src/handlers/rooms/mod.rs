@@ -17,6 +17,7 @@ use morgenruh_engine::rules::room::tickets::Ticket;
 use morgenruh_engine::shell::rooms::RoomShard;
 
 use crate::app::{App, AppState};
+use crate::caching::is_known;
 use crate::cookies::{Cookies, Purpose};
 use crate::extract::{Segment, bearer};
 use crate::problem::{ApiError, Kind};
@@ -63,7 +64,7 @@ pub(crate) async fn show(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let document = app.rooms.get(&id).ok_or_else(unknown)?;
-    let mut response = if headers.get(header::IF_NONE_MATCH) == Some(&document.etag) {
+    let mut response = if is_known(&headers, &document.etag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
         ([(header::CONTENT_TYPE, JSON)], document.body.clone()).into_response()

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use morgenruh_engine::rules::room::TicketId;
 use morgenruh_engine::rules::room::admission::LivePass;
@@ -17,6 +17,7 @@ use morgenruh_wire as wire;
 use super::tickets::place_of;
 use super::{over, with_ticket};
 use crate::app::{App, AppState};
+use crate::caching::NO_STORE;
 use crate::clock;
 use crate::extract::Segment;
 use crate::handlers::bookings::settled;
@@ -55,8 +56,7 @@ pub(crate) async fn exchange(
         expires_at: texts::time(&app.catalogue().city.zone, pass.expires_at),
         turn: pass.turn,
     };
-    let no_store = HeaderValue::from_static("no-store");
-    Ok(([(header::CACHE_CONTROL, no_store)], Json(answer)).into_response())
+    Ok(([NO_STORE], Json(answer)).into_response())
 }
 
 /// The pass of a ticket whose turn has come, and its text.

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::{room, with_ticket_or_cookie};
 use crate::app::AppState;
+use crate::caching::NO_STORE;
 use crate::extract::Segment;
 use crate::problem::{ApiError, Kind};
 
@@ -54,8 +55,7 @@ pub(crate) async fn receipt(
     let (room, ticket) = with_ticket_or_cookie(&app, &id, &headers)?;
     let receipt = room.decide(|room| room.receipt(ticket.id.seq));
     let receipt = receipt.ok_or_else(not_drawn)?;
-    let no_store = HeaderValue::from_static("no-store");
-    Ok(([(header::CACHE_CONTROL, no_store)], Json(receipt)).into_response())
+    Ok(([NO_STORE], Json(receipt)).into_response())
 }
 
 fn not_drawn() -> ApiError {

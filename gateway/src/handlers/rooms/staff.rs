@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use data_encoding::HEXLOWER;
 use morgenruh_engine::rules::room::fact::{Ending, RoomFact};
@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{room, verified};
 use crate::app::AppState;
+use crate::caching::NO_STORE;
 use crate::clock;
 use crate::extract::{Json as Body, Segment};
 use crate::handlers::bookings::settled;
@@ -90,8 +91,7 @@ pub(crate) async fn list(State(app): State<AppState>) -> Response {
             }))
         })
         .collect();
-    let no_store = HeaderValue::from_static("no-store");
-    ([(header::CACHE_CONTROL, no_store)], Json(rooms)).into_response()
+    ([NO_STORE], Json(rooms)).into_response()
 }
 
 /// `GET /admin/rooms/{id}/report`: whether it mattered when somebody came.
@@ -104,8 +104,7 @@ pub(crate) async fn report(
     let task = task.ok_or_else(|| ApiError::new(Kind::NotDrawn, "Come back after the draw."))?;
     let report = tokio::task::spawn_blocking(|| task.work_out()).await;
     let report = report.map_err(|_| ApiError::new(Kind::Overloaded, "Ask again in a moment."))?;
-    let no_store = HeaderValue::from_static("no-store");
-    Ok(([(header::CACHE_CONTROL, no_store)], Json(report)).into_response())
+    Ok(([NO_STORE], Json(report)).into_response())
 }
 
 /// `POST /admin/rooms/{id}/pause`: nobody is called or let in; passes stay as they are.

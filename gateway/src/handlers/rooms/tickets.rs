@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use morgenruh_engine::rules::room::place::{self, Chance, Standing};
 use morgenruh_engine::rules::room::state::JoinRefusal;
@@ -16,14 +16,12 @@ use morgenruh_wire as wire;
 
 use super::{over, room, verified, with_ticket, with_ticket_or_cookie};
 use crate::app::{App, AppState};
+use crate::caching::NO_STORE;
 use crate::clock;
 use crate::extract::{Json as Body, Segment, bearer};
 use crate::problem::{ApiError, Kind};
 use crate::proof_of_work::Random;
 use crate::texts;
-
-const NO_STORE: [(header::HeaderName, HeaderValue); 1] =
-    [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
 
 /// What to solve before joining.
 ///
@@ -50,7 +48,7 @@ pub(crate) async fn challenge(
     let asked = app.challenges.of(room.id);
     let asked = asked.and_then(|it| it.challenge(clock::now(), &room.name, Random(random)));
     let asked = asked.ok_or_else(|| ApiError::new(Kind::NotFound, "Nothing is asked here."))?;
-    Ok((NO_STORE, Json(asked)).into_response())
+    Ok(([NO_STORE], Json(asked)).into_response())
 }
 
 /// Take a ticket.
@@ -88,11 +86,11 @@ pub(crate) async fn join(
         && let Some(ticket) = verified(&app, &room, text)
     {
         let answer = to_wire(&room, &ticket, text.to_owned());
-        return Ok((NO_STORE, Json(answer)).into_response());
+        return Ok(([NO_STORE], Json(answer)).into_response());
     }
     let (ticket, text) = take(&app, &room, clock::now(), &body.value).await?;
     let answer = to_wire(&room, &ticket, text);
-    Ok((StatusCode::CREATED, NO_STORE, Json(answer)).into_response())
+    Ok((StatusCode::CREATED, [NO_STORE], Json(answer)).into_response())
 }
 
 /// How long somebody waits while the next numbers are being reserved, and how often that is looked
@@ -173,7 +171,7 @@ pub(crate) async fn place(
 ) -> Result<Response, ApiError> {
     let (room, ticket) = with_ticket_or_cookie(&app, &id, &headers)?;
     let place = place_of(&app, &room, clock::now(), ticket.id.seq);
-    Ok((NO_STORE, Json(place)).into_response())
+    Ok(([NO_STORE], Json(place)).into_response())
 }
 
 pub(crate) fn place_of(app: &App, room: &RoomShard, now: UnixMillis, seq: u32) -> wire::Place {

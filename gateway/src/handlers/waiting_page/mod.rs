@@ -23,6 +23,7 @@ use self::view::Notice;
 use super::pages::html;
 use super::rooms::verified;
 use crate::app::{App, AppState};
+use crate::caching::NO_STORE;
 use crate::clock;
 use crate::cookies::{Cookies, Purpose};
 use crate::extract::Segment;
@@ -173,7 +174,8 @@ fn page(
 
 /// What a page carries that is for one visitor and runs a script.
 fn guard(headers: &mut HeaderMap, nonce: &str) {
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let (name, value) = NO_STORE;
+    headers.insert(name, value);
     headers.insert(header::CONTENT_SECURITY_POLICY, policy_with_script(nonce));
     // Where nothing is encrypted, only the origin tells our forms from those of others.
     let own = HeaderValue::from_static("same-origin");
@@ -182,9 +184,7 @@ fn guard(headers: &mut HeaderMap, nonce: &str) {
 
 fn no_room(query: &str) -> Result<Response, ApiError> {
     let page = note::page(Language::of(query), "/warteraum", Note::NoRoom);
-    let no_store = HeaderValue::from_static("no-store");
-    let headers = [(header::CACHE_CONTROL, no_store)];
-    Ok((StatusCode::NOT_FOUND, headers, html(&page)?).into_response())
+    Ok((StatusCode::NOT_FOUND, [NO_STORE], html(&page)?).into_response())
 }
 
 fn nonce() -> Result<String, ApiError> {

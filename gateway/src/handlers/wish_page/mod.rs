@@ -22,6 +22,7 @@ use self::view::{Notice, Page, Question};
 use super::pages::{as_refused, html, see_other};
 use super::wishes::{go_on, offers, with_secret, withdrawn};
 use crate::app::{App, AppState};
+use crate::caching::NO_STORE;
 use crate::clock;
 use crate::extract::Form;
 use crate::language::{Language, parameter};
@@ -32,7 +33,7 @@ use crate::same_site;
 const ONE_CLICK: &[u8] = b"List-Unsubscribe";
 /// What every page of these carries, beside what all have.
 const HEADERS: [(HeaderName, HeaderValue); 2] = [
-    (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    NO_STORE,
     (
         HeaderName::from_static("x-robots-tag"),
         HeaderValue::from_static("noindex"),

@@ -9,8 +9,9 @@ use morgenruh_engine::rules::wish::agent::{Known, Standing};
 use morgenruh_engine::shell::engine::WishError;
 use morgenruh_wire as wire;
 
-use super::{NO_STORE, address, in_time, refused, view, with_secret};
+use super::{address, in_time, refused, view, with_secret};
 use crate::app::{App, AppState};
+use crate::caching::NO_STORE;
 use crate::clock;
 use crate::extract::{Bearer, Json, Segment};
 use crate::handlers::bookings::{not_changed, settled};
@@ -86,7 +87,7 @@ pub(crate) async fn give_back(
 fn as_it_is(app: &App, id: WishId, secret: Secret) -> Result<Response, ApiError> {
     let known = with_secret(app, id, secret)?;
     let view = view(app, clock::now(), id, &known);
-    Ok((NO_STORE, axum::Json(view)).into_response())
+    Ok(([NO_STORE], axum::Json(view)).into_response())
 }
 
 /// Wakes a wish.

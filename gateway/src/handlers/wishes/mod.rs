@@ -25,15 +25,13 @@ use tokio::sync::oneshot;
 
 use super::bookings::{Acknowledged, ledger_away, settled};
 use crate::app::{App, AppState};
+use crate::caching::NO_STORE;
 use crate::clock;
 use crate::extract::{Bearer, Json, Segment};
 use crate::idempotency::Turn;
 use crate::problem::{ApiError, Kind};
 
 pub(crate) use show::{outlook, view, windows};
-
-const NO_STORE: [(header::HeaderName, HeaderValue); 1] =
-    [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
 
 /// Lay a wish.
 ///
@@ -190,7 +188,7 @@ fn created(answer: &Bytes) -> Response {
     });
     let json = HeaderValue::from_static("application/json");
     let headers = [(header::CONTENT_TYPE, json)];
-    let mut response = (StatusCode::CREATED, headers, NO_STORE, answer.clone()).into_response();
+    let mut response = (StatusCode::CREATED, headers, [NO_STORE], answer.clone()).into_response();
     if let Some(location) = location {
         response.headers_mut().insert(header::LOCATION, location);
     }
@@ -225,7 +223,7 @@ pub(crate) async fn look(
     let (id, secret) = address(&id, &token)?;
     let known = with_secret(&app, id, secret)?;
     let view = view(&app, clock::now(), id, &known);
-    Ok((NO_STORE, axum::Json(view)).into_response())
+    Ok(([NO_STORE], axum::Json(view)).into_response())
 }
 
 /// Change a wish.

@@ -10,8 +10,9 @@ use morgenruh_engine::rules::time::{Millis, UnixMillis};
 use morgenruh_engine::shell::rooms::RoomShard;
 use morgenruh_wire as wire;
 
-use super::{NO_STORE, being_written, find, laid_view, lay_with_ticket, read};
+use super::{being_written, find, laid_view, lay_with_ticket, read};
 use crate::app::AppState;
+use crate::caching::NO_STORE;
 use crate::clock;
 use crate::extract::{Bearer, Json, Segment};
 use crate::handlers::bookings::Acknowledged;
@@ -60,7 +61,7 @@ pub(crate) async fn lay(
     if let Some(id) = again {
         let known = find(&app, id).ok_or_else(being_written)?;
         let answer = axum::Json(laid_view(&app, now, id, &known));
-        return Ok((NO_STORE, answer).into_response());
+        return Ok(([NO_STORE], answer).into_response());
     }
     usable(&room, now, ticket.id)?;
     if body.value.instead_of.is_some() {
@@ -73,7 +74,7 @@ pub(crate) async fn lay(
     let answer = axum::Json(laid_view(&app, now, id, &known));
     Ok(match receipt {
         Some(receipt) => Acknowledged::with(receipt, (StatusCode::CREATED, answer)).into_response(),
-        None => (NO_STORE, answer).into_response(),
+        None => ([NO_STORE], answer).into_response(),
     })
 }
 
