@@ -1,5 +1,6 @@
 //! `/admin/rooms`: what staff see of waiting rooms, and what they decide. Each decision is a fact
-//! of the ledger, with who made it and why.
+//! of the ledger, with who made it and why. A beacon is none: it is noted, and a fact with the draw
+//! that it is taken for.
 
 use std::sync::Arc;
 
@@ -142,7 +143,14 @@ pub(crate) async fn close(
     }
     decided(&app, &room, RoomFact::Paused { by, reason }).await?;
     let how = Ending::Closed;
-    decided(&app, &room, RoomFact::Ended { how }).await
+    let ended = decided(&app, &room, RoomFact::Ended { how }).await;
+    ended.map_err(|error| match error.kind() {
+        Kind::LedgerUnavailable => ApiError::new(
+            Kind::LedgerUnavailable,
+            "It is paused, and has not ended: close it again, or resume it.",
+        ),
+        _ => error,
+    })
 }
 
 /// `POST /admin/rooms/{id}/prefer`: a ticket may be exchanged before its turn.
