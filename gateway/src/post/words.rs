@@ -161,7 +161,7 @@ impl Pen<'_> {
         words.remark = Some(self.say(
             "Ohne Ihre Antwort bieten wir den Termin danach jemand anderem an, und Ihr Wunsch macht \
              Pause.",
-            "Sie antworten nicht? Dann bekommt jemand anderes den Termin. Und Ihr Wunsch macht Pause.",
+            "Sie antworten nicht? Dann bekommt jemand anders den Termin. Und Ihr Wunsch macht Pause.",
             "Without your answer it is offered to somebody else after that, and your wish is paused.",
         ));
     }
@@ -279,7 +279,7 @@ impl Pen<'_> {
                 "Wir haben bis zum Ende der Frist keine Antwort bekommen und bieten den Termin \
                  jetzt jemand anderem an. Ihr Wunsch macht Pause: Sie bekommen erst wieder \
                  Angebote, wenn Sie uns sagen, dass Sie weiter warten.",
-                "Sie haben nicht geantwortet. Den Termin bekommt jetzt jemand anderes. Ihr Wunsch \
+                "Sie haben nicht geantwortet. Den Termin bekommt jetzt jemand anders. Ihr Wunsch \
                  macht Pause. Möchten Sie weiter Angebote bekommen? Dann sagen Sie es uns.",
                 "There was no answer in time, so the appointment is now offered to somebody else. \
                  Your wish is paused: you will be offered nothing more until you tell us that you \
