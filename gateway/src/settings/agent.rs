@@ -8,6 +8,9 @@ use morgenruh_engine::shell::engine::RestTerms;
 use super::Keys;
 use super::kinds::number;
 
+/// What is not further away than this can be today: clocks may go back.
+const LONGEST_DAY_HOURS: u32 = 25;
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Agent {
     pub answer_minutes_distant: u32,
@@ -72,6 +75,18 @@ impl Agent {
         ]
     }
 
+    /// How long, in minutes, whoever is asked only about seats that are not near has at least to
+    /// answer, where no office wants to know of visits later than `notice_minutes` before them.
+    pub(crate) fn answer_minutes_least(&self, notice_minutes: u32) -> u32 {
+        let mut window = self.answer_minutes_far.min(self.answer_minutes_distant);
+        if self.near_hours < LONGEST_DAY_HOURS {
+            window = window.min(self.answer_minutes_same_day);
+        }
+        // An answer comes before the seat can no longer be taken.
+        let left = (self.near_hours * 60).saturating_sub(notice_minutes);
+        window.min(left.max(self.answer_minutes_min))
+    }
+
     /// How long offers wait for their answers.
     pub(crate) fn answers(&self) -> AnswerTerms {
         AnswerTerms {
@@ -95,6 +110,35 @@ impl Agent {
             shortest: Millis::from_minutes(self.rest_minutes_min),
             longest: Millis::from_minutes(self.rest_minutes_max),
             key,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use crate::settings::Settings;
+
+    #[test]
+    fn nobody_is_promised_more_time_than_there_is() {
+        for (file, notice_minutes, least) in [
+            ("", 0, 24 * 60),
+            ("", 24 * 60, 24 * 60),
+            ("", 36 * 60, 12 * 60),
+            ("", 10_000, 15),
+            ("answer_minutes_distant = 600", 0, 600),
+            ("answer_minutes_far = 10080", 0, 48 * 60),
+            ("answer_minutes_far = 10080", 60, 47 * 60),
+            ("near_hours = 25", 0, 24 * 60),
+            ("near_hours = 24", 0, 30),
+            ("near_hours = 1\nanswer_minutes_same_day = 90", 0, 60),
+            ("near_hours = 1\nanswer_minutes_same_day = 5", 0, 5),
+        ] {
+            let file = format!("[agent]\n{file}\n");
+            let settings = Settings::load(Some(&file), &BTreeMap::new()).unwrap();
+            let found = settings.agent.answer_minutes_least(notice_minutes);
+            assert_eq!(found, least, "{file}, {notice_minutes}");
         }
     }
 }

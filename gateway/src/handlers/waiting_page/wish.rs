@@ -93,9 +93,10 @@ struct Times {
 }
 
 impl Times {
-    fn of(app: &App, language: Language) -> Times {
+    fn of(app: &App, offices: &[&Office], language: Language) -> Times {
         let agent = &app.settings.agent;
-        let answer = agent.answer_minutes_far.min(agent.answer_minutes_distant);
+        let notice = offices.iter().map(|office| office.notice_minutes).max();
+        let answer = agent.answer_minutes_least(notice.unwrap_or(0));
         Times {
             near: language.span(agent.near_hours * 60),
             answer: language.span(answer),
@@ -169,7 +170,7 @@ impl Page {
                 .room
                 .decide(|room| room.plan().terms.policy == RoomPolicy::Lottery),
             gives_near: gives_near(app, visit),
-            times: Times::of(app, language),
+            times: Times::of(app, &offices, language),
             may_return: app.settings.agent.offers_max > 1,
             phone_required: offices.iter().any(|office| office.phone_required),
             fault,
