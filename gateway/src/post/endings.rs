@@ -4,12 +4,12 @@ use morgenruh_engine::rules::wish::fact::WishEnding;
 
 use crate::language::Language;
 
-pub(super) fn why(language: Language, how: WishEnding) -> &'static str {
+pub(crate) fn why(language: Language, how: WishEnding) -> &'static str {
     match how {
         WishEnding::Withdrawn => language.say(
-            "Der Wunsch ist zurückgezogen. Wir bieten Ihnen dazu nichts mehr an.",
+            "Der Wunsch ist gelöscht. Wir bieten Ihnen dazu nichts mehr an.",
             "Der Wunsch ist gelöscht. Sie bekommen keine Angebote mehr.",
-            "The wish is withdrawn. Nothing more is offered to you for it.",
+            "The wish is deleted. Nothing more is offered to you for it.",
         ),
         WishEnding::Outdated => language.say(
             "Der letzte Tag, den Sie genannt haben, ist vorbei, und kein Termin ist daraus \

@@ -10,7 +10,7 @@
 
 pub(crate) mod backoff;
 mod destination;
-mod endings;
+pub(crate) mod endings;
 mod letter;
 mod links;
 mod mail;

@@ -4,7 +4,7 @@ use askama::Template;
 use jiff::tz::TimeZone;
 use morgenruh_engine::rules::time::{DayNumber, UnixMillis};
 use morgenruh_engine::rules::wish::agent::{Known, Standing};
-use morgenruh_engine::rules::wish::fact::{Notify, Offer, WishEnding};
+use morgenruh_engine::rules::wish::fact::{Notify, Offer};
 use morgenruh_engine::rules::wish::{Wish, WishId};
 use morgenruh_engine::shell::engine::Booking;
 use morgenruh_wire as wire;
@@ -14,6 +14,7 @@ use crate::app::App;
 use crate::handlers::wishes;
 use crate::language::Language;
 use crate::outbox::{services, to_the_minute, visit_at};
+use crate::post::endings;
 use crate::post::notice::Visit;
 use crate::problem::Kind;
 
@@ -45,7 +46,9 @@ pub(super) enum State {
         returnable: Option<String>,
         is_cancelled: bool,
     },
-    Ended(WishEnding),
+    Ended {
+        why: &'static str,
+    },
 }
 
 impl State {
@@ -73,7 +76,9 @@ impl State {
                     is_cancelled: made.is_ok_and(|made| made.cancelled),
                 }
             }
-            Standing::Ended(how) => State::Ended(how),
+            Standing::Ended(how) => State::Ended {
+                why: endings::why(language, how),
+            },
         }
     }
 
@@ -126,7 +131,7 @@ impl State {
                 "Sie haben einen Termin",
                 "Your appointment is booked",
             ),
-            State::Ended(_) => (
+            State::Ended { .. } => (
                 "Ihr Terminwunsch ist beendet",
                 "Ihr Termin-Wunsch ist zu Ende",
                 "Your wish for an appointment has ended",
