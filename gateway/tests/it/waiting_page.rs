@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use data_encoding::{BASE64, HEXLOWER};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use crate::http::{Answer, Request};
 use crate::support::{Home, Service, eventually};
@@ -486,6 +488,31 @@ fn a_proof_of_work_is_asked_for() {
     }
     let large = Request::post(&visitor.path("/ticket")).body(&[b'x'; 20_000]);
     assert_eq!(visitor.send(large).slug(), "body-too-large");
+}
+
+/// Whoever is told to come back has not computed in vain.
+#[test]
+fn a_ticket_that_is_refused_uses_no_solution_up() {
+    let town = Town::small();
+    let at = town.hours_from_now(5);
+    let town = town.with_room(&at, "08:00-18:00", "proof_of_work = 1000");
+    let service = Home::of(town).start();
+    let room = format!("/api/v1/rooms/{}", Visitor::of(&service).room);
+    let asked = service.send(&Request::get(&format!("{room}/challenge")));
+    let mut solution: Value = asked.expect(200).json();
+    let salt = solution["salt"].as_str().unwrap();
+    let solves = |number: &u32| {
+        let hash = Sha256::digest(format!("{salt}{number}"));
+        solution["challenge"] == HEXLOWER.encode(&hash)
+    };
+    let number = (0..=1_000).find(solves).unwrap();
+    solution["number"] = number.into();
+    let payload = BASE64.encode(solution.to_string().as_bytes());
+    let join = Request::post(&format!("{room}/tickets"));
+    let join = join.json(&serde_json::json!({ "proof_of_work": payload }));
+    for _ in 0..2 {
+        assert_eq!(service.send(&join).slug(), "room-not-open");
+    }
 }
 
 #[test]
