@@ -36,6 +36,8 @@ use crate::problem::{ApiError, Kind};
         (status = 200, description = "The wish that it is already", body = wire::Wish),
         (status = 401, description = "ticket-invalid",
          body = wire::Problem, content_type = "application/problem+json"),
+        (status = 404, description = "room-unknown",
+         body = wire::Problem, content_type = "application/problem+json"),
         (status = 409, description = "not-drawn, ticket-used, wishes-exhausted",
          body = wire::Problem, content_type = "application/problem+json"),
         (status = 422, body = wire::Problem, content_type = "application/problem+json"),
