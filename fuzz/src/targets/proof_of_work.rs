@@ -18,12 +18,16 @@ pub(crate) fn proof_of_work(data: &[u8]) -> Verdict {
     let pow = ProofOfWork::new(&[7; 32], POLICY);
     let payload = lossy(data);
     let check = |room, at| pow.check(at, room, Some(&payload));
-    if check(ROOM, NOW).is_err() {
+    let Ok(solved) = check(ROOM, NOW) else {
         return Verdict::Refused;
-    }
-    let elsewhere = check("buergerbuero-2026-12-25", NOW);
-    assert_eq!(elsewhere, Err(PowRefusal::Foreign), "it is for one room");
-    assert_eq!(check(ROOM, NOW), Err(PowRefusal::Used));
-    assert_eq!(check(ROOM, NOW + POLICY.lasts), Err(PowRefusal::Expired));
+    };
+    let refusal = |room, at| check(room, at).err();
+    assert_eq!(refusal(ROOM, NOW), Some(PowRefusal::Used), "it is in hand");
+    solved.keep();
+    let elsewhere = refusal("buergerbuero-2026-12-25", NOW);
+    assert_eq!(elsewhere, Some(PowRefusal::Foreign), "it is for one room");
+    assert_eq!(refusal(ROOM, NOW), Some(PowRefusal::Used));
+    let later = NOW + POLICY.lasts;
+    assert_eq!(refusal(ROOM, later), Some(PowRefusal::Expired));
     Verdict::Taken
 }
