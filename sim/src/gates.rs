@@ -16,11 +16,7 @@ use crate::town::{DAYS, Town};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stance {
     Due,
-    /// Since an instant between these: the ledger's time does not go back with the clock.
-    Paused {
-        from: i64,
-        until: i64,
-    },
+    Paused { since: i64 },
     Sealed,
     Open,
 }
@@ -31,9 +27,7 @@ impl Stance {
             (Stance::Due, Steering::Due)
             | (Stance::Sealed, Steering::Sealed)
             | (Stance::Open, Steering::Open) => true,
-            (Stance::Paused { from, until }, Steering::Paused { since }) => {
-                (from..=until).contains(&since.0)
-            }
+            (Stance::Paused { since: own }, Steering::Paused { since }) => own == since.0,
             _ => false,
         }
     }
@@ -45,10 +39,7 @@ impl Stance {
             Steering::Open => Stance::Open,
             Steering::Paused {
                 since: UnixMillis(since),
-            } => Stance::Paused {
-                from: since,
-                until: since,
-            },
+            } => Stance::Paused { since },
         }
     }
 }
@@ -133,7 +124,7 @@ impl Gates {
             let due = due.unwrap_or(at + drip);
             let is_open = |stance: &Stance| match stance {
                 Stance::Due => due <= now,
-                Stance::Paused { from, .. } => due <= now && due <= *from,
+                Stance::Paused { since } => due <= now && due <= *since,
                 Stance::Sealed => false,
                 Stance::Open => true,
             };
@@ -151,7 +142,7 @@ impl Gates {
             let due = due.unwrap_or(at);
             let is_sealed = |stance: &Stance| match stance {
                 Stance::Due => latest < due,
-                Stance::Paused { until, .. } => latest < due || *until < due,
+                Stance::Paused { since } => latest < due || *since < due,
                 Stance::Sealed => true,
                 Stance::Open => false,
             };

@@ -35,14 +35,14 @@ impl World {
         let Some(plan) = self.engine.release_plan(id) else {
             return wrong("I5", (id, "is not known"));
         };
-        let (now, latest) = (self.now().0, self.chronicle.latest().0);
+        let now = self.now().0;
         let (by, reason) = ("Ruhl".to_owned(), "Übung".to_owned());
         let (fact, stance) = match self.dice.u8(..8) {
             0 => (ReleaseFact::Published { by, reason }, Stance::Open),
             1 | 2 => {
-                let until = now.max(latest);
-                let stance = Stance::Paused { from: now, until };
-                (ReleaseFact::Paused { by, reason }, stance)
+                let stance = Stance::Paused { since: now };
+                let since = now;
+                (ReleaseFact::Paused { since, by, reason }, stance)
             }
             3..=5 => (ReleaseFact::Resumed { by, reason }, Stance::Due),
             _ => (ReleaseFact::Withdrawn { by, reason }, Stance::Sealed),

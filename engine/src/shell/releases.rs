@@ -41,7 +41,7 @@ impl Course {
                 rules: rules.clone(),
             });
         }
-        self.steering = fact.steering(at).unwrap_or(self.steering);
+        self.steering = fact.steering().unwrap_or(self.steering);
         if let Some((by, reason)) = fact.words() {
             self.decision = Some(Decision {
                 at,

@@ -303,6 +303,7 @@ fn a_lottery_waits_for_its_release() {
     let id = evening.lay(1, ticket, true);
     let (by, reason) = ("anna".to_owned(), "Feueralarm".to_owned());
     let paused = ReleaseFact::Paused {
+        since: evening.now.0,
         by: by.clone(),
         reason: reason.clone(),
     };

@@ -139,9 +139,10 @@ fn words() -> (String, String) {
     ("anna".into(), "Feueralarm".into())
 }
 
-fn paused() -> ReleaseFact {
+fn paused(at: UnixMillis) -> ReleaseFact {
     let (by, reason) = words();
-    ReleaseFact::Paused { by, reason }
+    let since = at.0;
+    ReleaseFact::Paused { since, by, reason }
 }
 
 fn resumed() -> ReleaseFact {
@@ -247,7 +248,7 @@ fn what_is_paused_does_not_open_until_it_goes_on() {
     let noon = clock(MONDAY, 12, 0);
     let mut house = House::new(at_once, noon);
     assert_eq!(house.sealed_until(noon), Some(at()));
-    assert_eq!(house.direct(noon, paused()), Ok(()));
+    assert_eq!(house.direct(noon, paused(noon)), Ok(()));
     assert_eq!(house.sealed_until(noon), None);
     for now in [at(), end()] {
         assert_eq!(house.seats(now), 0);
@@ -279,7 +280,7 @@ fn a_drip_can_be_paused_in_the_middle() {
     let middle = at() + Millis::from_minutes(15);
     let seats = house.seats(middle);
     assert!(0 < seats && seats < ALL);
-    assert_eq!(house.direct(middle, paused()), Ok(()));
+    assert_eq!(house.direct(middle, paused(middle)), Ok(()));
     let later = at() + Millis::from_minutes(25);
     assert_eq!(house.seats(later), seats);
     house = house.restart(later);

@@ -20,8 +20,14 @@ pub enum ReleaseFact {
     },
     /// All of it opens now.
     Published { by: String, reason: String },
-    /// Nothing more opens until it goes on.
-    Paused { by: String, reason: String },
+    /// Nothing more opens until it goes on. The instant, in milliseconds since 1970, is that of
+    /// the clock: what had opened by then stays open.
+    Paused {
+        #[serde(default)]
+        since: i64,
+        by: String,
+        reason: String,
+    },
     /// It goes by its own time again.
     Resumed { by: String, reason: String },
     /// All of it is sealed again.
@@ -45,18 +51,20 @@ impl ReleaseFact {
         match self {
             ReleaseFact::Announced { .. } => None,
             ReleaseFact::Published { by, reason }
-            | ReleaseFact::Paused { by, reason }
+            | ReleaseFact::Paused { by, reason, .. }
             | ReleaseFact::Resumed { by, reason }
             | ReleaseFact::Withdrawn { by, reason } => Some((by, reason)),
         }
     }
 
     /// What it makes of a release, if it decides anything.
-    pub fn steering(&self, at: UnixMillis) -> Option<Steering> {
+    pub fn steering(&self) -> Option<Steering> {
         Some(match self {
             ReleaseFact::Announced { .. } => return None,
             ReleaseFact::Published { .. } => Steering::Open,
-            ReleaseFact::Paused { .. } => Steering::Paused { since: at },
+            ReleaseFact::Paused { since, .. } => Steering::Paused {
+                since: UnixMillis(*since),
+            },
             ReleaseFact::Resumed { .. } => Steering::Due,
             ReleaseFact::Withdrawn { .. } => Steering::Sealed,
         })

@@ -161,7 +161,8 @@ pub(crate) async fn pause(
     if steering == Steering::Sealed {
         return Err(refused("It is withdrawn already."));
     }
-    decided(&app, now, &plan, ReleaseFact::Paused { by, reason }).await
+    let since = now.0;
+    decided(&app, now, &plan, ReleaseFact::Paused { since, by, reason }).await
 }
 
 /// `POST /admin/releases/{id}/resume`: it goes by its own time again.
