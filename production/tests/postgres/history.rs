@@ -189,7 +189,11 @@ impl History {
                 secret: DrawSecret([0x5e; 32]),
                 rules: "{}".to_owned(),
             },
-            ReleaseFact::Paused { by, reason },
+            ReleaseFact::Paused {
+                since: 0,
+                by,
+                reason,
+            },
         ];
         let facts = happened.map(|fact| Fact::Release {
             release,
