@@ -449,7 +449,8 @@ pub(super) fn hold_again(
     };
     let (deadline, rise) = day.confirm_refused(id, deadline);
     // People try again every few seconds; not each try is worth a record.
-    if rise >= STRETCH_NOTED {
+    let noted = |at: UnixMillis| at.0.div_euclid(STRETCH_NOTED.0);
+    if noted(deadline) != noted(UnixMillis(deadline.0 - rise.0)) {
         let fact = Fact::Stretched { id, deadline };
         let record = Record { at, fact };
         // If even the queue is full, the next start knows only the earlier deadline.
