@@ -51,7 +51,9 @@ impl From<jiff::Timestamp> for UnixMillis {
 }
 
 /// A calendar day as days since 2000-01-01; reaches to 2179.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct DayNumber(pub u16);
 

@@ -6,6 +6,7 @@
 
 use super::engine::Engine;
 use super::stored::Stored;
+use super::sync::Ordering;
 use crate::canary::{Canary, sings};
 use crate::rules::day::{Expiry, Fit, Overlap, Reservation, State};
 use crate::rules::ids::{DayKey, ReservationId};
@@ -105,6 +106,9 @@ impl Engine {
                 recovered.holds += 1;
             }
         }
+        // A clock that is days ahead hides what is booked until then: nothing of it is given out.
+        self.first_day
+            .fetch_max(stored.first_day.0, Ordering::AcqRel);
         Ok(recovered)
     }
 

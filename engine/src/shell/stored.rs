@@ -9,7 +9,7 @@ use crate::rules::record::{Booked, Confirmed, Contract, Fact, Position};
 use crate::rules::release::fact::ReleaseRecord;
 use crate::rules::room::RoomId;
 use crate::rules::room::fact::{RoomFact, RoomRecord};
-use crate::rules::time::{Millis, UnixMillis};
+use crate::rules::time::{DayNumber, Millis, UnixMillis};
 use crate::rules::wish::WishId;
 use crate::rules::wish::fact::{WishFact, WishRecord};
 
@@ -29,7 +29,10 @@ pub const RELEASE_KEPT_DAYS: i64 = 431;
 /// What was reserved when the ledger was last written.
 #[derive(Clone, Debug, Default)]
 pub struct Stored {
-    /// Bookings from yesterday on, cancelled ones included.
+    /// The first day of which bookings were read: what was before is not known, and nothing of it
+    /// may be given out.
+    pub first_day: DayNumber,
+    /// Bookings from that day on, cancelled ones included.
     pub bookings: Vec<Reservation>,
     /// Holds that were not seen to end, oldest first, whatever their deadline.
     pub holds: Vec<Reservation>,
@@ -112,7 +115,9 @@ impl HoldFact {
 /// What a store has that is written behind its ledger, brought up to date by the ledger's tail.
 #[derive(Clone, Debug, Default)]
 pub struct Remembered {
-    /// Bookings from yesterday on, cancelled ones included, in any order.
+    /// As in [`Stored`].
+    pub first_day: DayNumber,
+    /// Bookings from that day on, cancelled ones included, in any order.
     pub bookings: Vec<Reservation>,
     pub idempotency_keys: Vec<RememberedKey>,
     /// At least those of the last [`HOLD_LIFE_MAX`], oldest first.
@@ -188,6 +193,7 @@ impl Remembered {
         let mut idempotency_keys = self.idempotency_keys;
         idempotency_keys.sort_unstable_by_key(|known| known.at);
         Stored {
+            first_day: self.first_day,
             bookings: self.bookings,
             holds,
             idempotency_keys,

@@ -4,7 +4,7 @@ use morgenruh_engine::rules::day::{HoldTerms, Reservation, State};
 use morgenruh_engine::rules::ids::{Digest, ReservationId};
 use morgenruh_engine::rules::record::{Contract, Position};
 use morgenruh_engine::rules::room::TicketId;
-use morgenruh_engine::rules::time::UnixMillis;
+use morgenruh_engine::rules::time::{DayNumber, UnixMillis};
 use morgenruh_engine::shell::stored::{HOLD_LIFE_MAX, HoldFact, Remembered, RememberedKey};
 
 use super::copy::{RowIn, timestamp};
@@ -35,11 +35,12 @@ pub(super) fn load(
     let mut remembered = Remembered::default();
     let earlier = now.min(written);
     let today = earlier.0.div_euclid(DAY_MS) - EPOCH_DAYS;
+    let first_day = u16::try_from((today - 2).max(0)).unwrap_or(u16::MAX);
+    remembered.first_day = DayNumber(first_day);
     let bookings = format!(
         "COPY (SELECT id, reservation, status, channel, services, sequence, secret, manage,
                       request, idempotency_key, booked_at, position
-                 FROM bookings WHERE day >= date '2000-01-01' + {}) TO STDOUT (FORMAT binary)",
-        (today - 2).clamp(0, i64::from(u16::MAX))
+                 FROM bookings WHERE day >= date '2000-01-01' + {first_day}) TO STDOUT (FORMAT binary)"
     );
     session.copy_out(&bookings, |message| {
         if let Some(row) = RowIn::of(message, BOOKING_FIELDS)? {

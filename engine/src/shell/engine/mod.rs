@@ -96,7 +96,7 @@ pub struct Engine {
     releases: Arc<Releases>,
     wishes: Arc<Wishes>,
     /// Days before this one were dropped and must not come back empty.
-    first_day: AtomicU16,
+    pub(in crate::shell) first_day: AtomicU16,
     /// By position of the office in the catalogue.
     office_changes: Vec<Arc<AtomicU64>>,
     deadlines: Sender<(UnixMillis, ReservationId)>,

@@ -34,7 +34,9 @@ pub(super) fn read(connection: &Connection, now: UnixMillis) -> rusqlite::Result
                 position, idempotency_key, booked_at_ms
            FROM bookings WHERE day >= ?1",
     )?;
-    let mut rows = statement.query([today - 2])?;
+    let first_day = u16::try_from((today - 2).max(0)).unwrap_or(u16::MAX);
+    stored.first_day = DayNumber(first_day);
+    let mut rows = statement.query([first_day])?;
     while let Some(row) = rows.next()? {
         let booking = booking(row)?;
         if let Some(key) = row.get::<_, Option<[u8; 16]>>(10)? {
