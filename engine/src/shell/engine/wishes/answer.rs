@@ -12,7 +12,7 @@ use crate::rules::wish::agent::Standing;
 use crate::rules::wish::fact::{Contact, WishFact};
 use crate::shell::engine::Engine;
 use crate::shell::engine::bookings::{
-    Booking, ChangeError, Fulfilled, MoveAsk, booking, hold_again,
+    Booking, ChangeError, Fulfilled, MOVES_MAX, MoveAsk, booking, hold_again,
 };
 use crate::shell::ledger::{Durable, NotKept};
 
@@ -256,14 +256,21 @@ impl Engine {
             let (shard, _) = self.existing(id)?;
             shard.decide(|day| Some(day.reservation(id)?.state.clone()))
         };
-        let state = match look(origin)? {
-            State::Moved { to, .. } => (to, look(to)?),
-            state => (origin, state),
-        };
-        match state {
-            (id, State::Booked(contract, _) | State::Moving(contract, _)) => Some((id, *contract)),
-            _ => None,
+        // It can move on after the signpost was read: then the signpost shows another way.
+        for _ in 0..=MOVES_MAX {
+            let (id, state) = match look(origin)? {
+                State::Moved { to, .. } => match look(to) {
+                    Some(state) => (to, state),
+                    None => continue,
+                },
+                state => (origin, state),
+            };
+            return match state {
+                State::Booked(contract, _) | State::Moving(contract, _) => Some((id, *contract)),
+                _ => None,
+            };
         }
+        None
     }
 }
 
