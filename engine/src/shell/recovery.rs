@@ -83,6 +83,8 @@ impl Engine {
                 let restored = self.restore(origin).map_err(missing)?;
                 if live {
                     restored.map_err(|Overlap| RecoveryError::Overlap(id))?;
+                } else if let Some((shard, _)) = self.existing(id) {
+                    shard.decide(|day| day.end_signpost(id));
                 }
             }
         }

@@ -148,14 +148,20 @@ impl Day {
         let State::Cancelling(mut contract, _) = self.state(id) else {
             panic!("only what is cancelling becomes cancelled: {id:?}");
         };
-        let origin = contract.origin;
         contract.sequence += 1;
         self.change(id, State::Cancelled(contract, position));
         if !sings(Canary::FreedBeforeDurable) {
             self.give_back(id.seat());
         }
-        if origin == id {
-            self.slab.end(id);
+        self.slab.end(id);
+    }
+
+    /// The booking that this signpost leads to is cancelled: it needs to be remembered no longer
+    /// than there is room.
+    pub fn end_signpost(&mut self, origin: ReservationId) {
+        let state = self.slab.get(origin).map(|it| &it.state);
+        if matches!(state, Some(State::Moved { .. })) {
+            self.slab.end(origin);
         }
     }
 

@@ -239,10 +239,7 @@ impl Day {
             return Err(Overlap);
         }
         let occupies = reservation.state.occupies();
-        let ended = matches!(
-            &reservation.state,
-            State::Cancelled(contract, _) if contract.origin == reservation.id
-        );
+        let ended = matches!(&reservation.state, State::Cancelled(..));
         let id = reservation.id;
         self.slab.restore(reservation)?;
         if ended {

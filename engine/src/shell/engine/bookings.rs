@@ -253,6 +253,8 @@ impl Engine {
         let Some((shard, _)) = self.existing(current) else {
             return done(Err(ChangeError::Booking(BookingRefusal::Unknown)));
         };
+        // Looked up before any day is locked: whoever has the map may be waiting for a day.
+        let began_at = self.existing(id).filter(|_| id != current);
         let mut day = shard.lock();
         let confirmed = match day.cancel(current, manage) {
             Ok(Begun::Now(confirmed)) => confirmed,
@@ -283,6 +285,9 @@ impl Engine {
                     day.cancel_durable(current, position);
                     resting.rest(day, current, now);
                 });
+                if let Some((shard, _)) = began_at {
+                    shard.decide(|day| day.end_signpost(id));
+                }
                 rooms.disclaim(origin);
                 wishes.lock().booking_starts(origin, None);
                 done(Ok(cancelled(confirmed, position)));
