@@ -2,6 +2,7 @@
 
 use std::sync::mpsc::channel;
 
+use morgenruh_engine::rules::day::{ExtendRefusal, HoldUse};
 use morgenruh_engine::rules::ids::{DayKey, HoldToken, ReservationId, Seat};
 use morgenruh_engine::rules::room::{RoomId, TicketId};
 use morgenruh_engine::rules::time::{DayNumber, Millis, UnixMillis};
@@ -9,7 +10,7 @@ use morgenruh_engine::rules::wish::agent::{Agent, Known, Standing, What};
 use morgenruh_engine::rules::wish::answer::AnswerTerms;
 use morgenruh_engine::rules::wish::fact::{Offer, WishFact};
 use morgenruh_engine::rules::wish::{Place, Wish, WishId};
-use morgenruh_engine::shell::engine::WishError;
+use morgenruh_engine::shell::engine::{ChangeError, ConfirmError, WishError};
 
 use crate::room_shell::MONDAY;
 use crate::support::{TUESDAY, WEDNESDAY, clock, secret};
@@ -300,4 +301,33 @@ fn a_place_is_known_when_its_room_is_forgotten() {
     let known = agent.known(id).unwrap();
     assert_eq!((known.place, known.standing), (place(3), Standing::Waiting));
     assert_eq!(agent.undrawn_rooms(), []);
+}
+
+#[test]
+fn an_offer_is_no_hold_that_anybody_can_use() {
+    let (mut hallway, booked) = full();
+    let id = hallway.lay(wish(), 1);
+    hallway.cancel(booked[0]);
+    hallway.ticks();
+    let offer = hallway.offer(id);
+    // Whoever wishes can work out the secret of what is held for them.
+    let token = HoldToken {
+        id: offer.seat,
+        secret: hallway.known(id).contact.hold_secret(offer.number),
+    };
+    let engine = hallway.engine();
+    let foreign = HoldUse::Foreign;
+    let extended = engine.extend(hallway.now, token);
+    assert_eq!(extended.err(), Some(ExtendRefusal::Unusable(foreign)));
+    assert_eq!(engine.release(hallway.now, token), Err(foreign));
+    let confirmed = hallway.hall.confirm(hallway.now, token, "Erika");
+    let confirmed = confirmed.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(confirmed.err(), Some(ConfirmError::Hold(foreign)));
+    let other = booked[1];
+    let moved = hallway
+        .hall
+        .move_to(hallway.now, other.id, other.secret.manage(), token);
+    let moved = moved.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(moved.err(), Some(ChangeError::Hold(foreign)));
+    assert_eq!(hallway.standing(id), Standing::Offered(offer));
 }

@@ -229,6 +229,11 @@ impl World {
                 self.oracle.not_confirmed(hold.claim, self.now().0)?;
             }
             Err(ChangeError::Hold(HoldUse::Gone)) => self.hold_is_gone(who, hold)?,
+            Err(ChangeError::Hold(HoldUse::Spent)) if hold.ticket.is_some() => {
+                self.lobby.was_spent(hold.ticket)?;
+                self.tally.passes_spent += 1;
+                self.oracle.not_confirmed(hold.claim, self.now().0)?;
+            }
             Err(refusal) => return wrong("I2", (visit, hold, refusal)),
         }
         self.chronicle.not_done(visit.claim, Wish::Leave);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Engine;
-use crate::rules::catalogue::OfficeIndex;
+use crate::rules::catalogue::{Channel, OfficeIndex};
 use crate::rules::day::{Begun, BookingRefusal, Day, HoldUse, MoveOutcome, State};
 use crate::rules::ids::{Digest, HoldToken, ReservationId, Secret};
 use crate::rules::record::{Booked, Confirmed, Contract, Fact, Person, Position, Record};
@@ -115,6 +115,10 @@ impl Engine {
             sequence: 0,
         };
         let mut day = shard.lock();
+        if is_offer(&day, id) {
+            drop(day);
+            return done(Err(ConfirmError::Hold(HoldUse::Foreign)));
+        }
         let confirmed = match day.confirm(now, id, ask.token.secret.digest(), contract) {
             Ok(Begun::Now(confirmed)) => confirmed,
             Ok(Begun::Before(confirmed, position)) => {
@@ -129,13 +133,11 @@ impl Engine {
         let ticket = day.reservation(id).and_then(|hold| hold.ticket);
         let room = ticket.and_then(|ticket| Some((self.rooms.get(ticket.room)?, ticket.seq)));
         if let Some((room, seq)) = &room {
-            let mut begun = room.lock().begin_booking(*seq, &ask.identities, id);
-            // A wish that begins from now on finds that the ticket is spent.
-            if begun.is_ok() && ticket.is_some_and(|ticket| self.is_wish(ticket)) {
-                room.lock().booking_refused(*seq, id);
-                begun = Err(SpendRefusal::Spent);
-            }
-            if let Err(refusal) = begun {
+            let ticket = TicketId {
+                room: room.id,
+                seq: *seq,
+            };
+            if let Err(refusal) = self.spend(room, ticket, &ask.identities, id) {
                 day.confirm_refused(id, now);
                 drop(day);
                 return done(Err(match refusal {
@@ -319,6 +321,23 @@ impl Engine {
         self.relocate(now, ask, done);
     }
 
+    /// Marks a ticket whose seat becomes a booking, unless it has become one or a wish.
+    fn spend(
+        &self,
+        room: &RoomShard,
+        ticket: TicketId,
+        identities: &[Digest],
+        booking: ReservationId,
+    ) -> Result<(), SpendRefusal> {
+        let begun = room.lock().begin_booking(ticket.seq, identities, booking);
+        // A wish that begins from now on finds that the ticket is spent.
+        if begun.is_ok() && self.is_wish(ticket) {
+            room.lock().booking_refused(ticket.seq, booking);
+            return Err(SpendRefusal::Spent);
+        }
+        begun
+    }
+
     /// As [`Engine::move_booking`], for a wish as well.
     pub(super) fn relocate(
         &self,
@@ -356,28 +375,43 @@ impl Engine {
             let new_day = new_shard.lock();
             (old_shard.lock(), Some(new_day))
         };
-        let is_wished = wish.is_none_or(|fulfilled| {
-            let new_day = new_day.as_deref().unwrap_or(&old_day);
-            let start = |day: &Day, id: ReservationId| day.plan().instant(id.seat().start);
-            // The booking can have been moved since the seat was found.
-            let is_earlier = start(new_day, to) < start(&old_day, from);
-            is_earlier && self.stands_for(fulfilled, to)
-        });
-        let begun = if is_wished {
-            begin_move(now, &mut old_day, new_day.as_deref_mut(), from, &ask)
-        } else {
-            Err(ChangeError::Hold(HoldUse::Gone))
+        let onto = new_day.as_deref().unwrap_or(&old_day);
+        let allowed = match wish {
+            None if is_offer(onto, to) => Err(HoldUse::Foreign),
+            None => Ok(()),
+            Some(fulfilled) => {
+                let start = |day: &Day, id: ReservationId| day.plan().instant(id.seat().start);
+                // The booking can have been moved since the seat was found.
+                let is_earlier = start(onto, to) < start(&old_day, from);
+                let is_wished = is_earlier && self.stands_for(fulfilled, to);
+                is_wished.then_some(()).ok_or(HoldUse::Gone)
+            }
+        };
+        let ticket = onto.reservation(to).and_then(|hold| hold.ticket);
+        let room = ticket.and_then(|ticket| Some((self.rooms.get(ticket.room)?, ticket)));
+        // The same move once more is told how far it is.
+        let is_new = |(room, ticket): &&(Arc<RoomShard>, TicketId)| {
+            room.decide(|room| room.spent_for(ticket.seq) != Some(to))
+        };
+        let marked = room.as_ref().filter(|_| allowed.is_ok()).filter(is_new);
+        let spent = marked.map_or(Ok(()), |(room, ticket)| self.spend(room, *ticket, &[], to));
+        let marked = marked.is_some() && spent.is_ok();
+        let begun = match (allowed, spent) {
+            (Err(refusal), _) => Err(ChangeError::Hold(refusal)),
+            // The pass has had its turn; the hold stays until its end.
+            (_, Err(_)) => Err(ChangeError::Hold(HoldUse::Spent)),
+            _ => begin_move(now, &mut old_day, new_day.as_deref_mut(), from, &ask),
         };
         let confirmed = match begun {
             Ok(confirmed) => confirmed,
             Err(refusal) => {
                 drop((old_day, new_day));
+                if let Some((room, ticket)) = room.filter(|_| marked) {
+                    room.lock().booking_refused(ticket.seq, to);
+                }
                 return done(Err(refusal));
             }
         };
-        let hold = new_day.as_ref().unwrap_or(&old_day).reservation(to);
-        let ticket = hold.and_then(|hold| hold.ticket);
-        let room = ticket.and_then(|ticket| Some((self.rooms.get(ticket.room)?, ticket)));
         let fact = Fact::Moved {
             from,
             to: Box::new(confirmed.clone()),
@@ -419,6 +453,9 @@ impl Engine {
                 Err(NotKept { at }) => {
                     new_settled.decide(|day| hold_again(day, &*ledger, to, at, again));
                     old_settled.decide(|day| day.settle_move(from, to, MoveOutcome::Refused));
+                    if let Some((room, ticket)) = room {
+                        room.lock().booking_refused(ticket.seq, to);
+                    }
                     done(Err(ChangeError::LedgerAway));
                 }
             },
@@ -426,7 +463,14 @@ impl Engine {
     }
 }
 
-/// A booking was moved onto a seat that was held with this ticket's pass: that was its turn.
+/// Whether a seat is held for a wish: who accepts or declines it has another way to say so.
+pub(super) fn is_offer(day: &Day, id: ReservationId) -> bool {
+    let held = day.reservation(id);
+    held.is_some_and(|it| it.channel == Channel::Agent)
+}
+
+/// A booking was moved onto a seat that was held with this ticket's pass: that was its turn. It
+/// stays marked as spent.
 pub(super) fn use_up(room: &RoomShard, ledger: &dyn Ledger, ticket: TicketId, at: UnixMillis) {
     let left = room.lock().leave(at, ticket.seq);
     if let Some(fact) = left {

@@ -2,6 +2,7 @@
 
 use jiff::civil::Date;
 
+use super::bookings::is_offer;
 use super::{Due, Engine};
 use crate::canary::{Canary, sings};
 use crate::rules::catalogue::{Channel, OfficeIndex};
@@ -160,6 +161,9 @@ impl Engine {
         let (shard, office) = self.existing(token.id).ok_or(gone)?;
         let by = Millis::from_minutes(u32::from(self.catalogue.office(office).hold_minutes));
         let mut day = shard.lock();
+        if is_offer(&day, token.id) {
+            return Err(ExtendRefusal::Unusable(HoldUse::Foreign));
+        }
         let deadline = day.extend(now, token.id, token.secret.digest(), by)?;
         self.append(
             now,
@@ -178,6 +182,9 @@ impl Engine {
     pub fn release(&self, now: UnixMillis, token: HoldToken) -> Result<(), HoldUse> {
         let (shard, _) = self.existing(token.id).ok_or(HoldUse::Gone)?;
         let mut day = shard.lock();
+        if is_offer(&day, token.id) {
+            return Err(HoldUse::Foreign);
+        }
         let ticket = day.release(now, token.id, token.secret.digest())?;
         self.offer_first(&mut day, now, token.id);
         self.append(now, Fact::Released { id: token.id });

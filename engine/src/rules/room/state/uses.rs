@@ -75,6 +75,11 @@ impl Room {
         self.spent.contains(seq) || self.spending.contains_key(&seq)
     }
 
+    /// The seat that a ticket is being spent for, or that a booking was moved onto with it.
+    pub fn spent_for(&self, seq: u32) -> Option<ReservationId> {
+        self.spending.get(&seq).copied()
+    }
+
     /// Whether a ticket was given up, or has become a wish.
     pub fn has_left(&self, seq: u32) -> bool {
         self.left.contains(seq)
