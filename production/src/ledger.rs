@@ -183,7 +183,7 @@ impl ProductionLedger {
 
 /// Begins an empty Redis behind the facts that the database has, after the old one was lost for
 /// good: what was acknowledged and had not reached the database is given up. Returns the position
-/// from which it goes on.
+/// from which it goes on. The old Redis, should it come back, is a stranger from now on.
 ///
 /// # Errors
 /// [`OpenError`]; also when that Redis is not empty, or the database is.
@@ -195,8 +195,17 @@ pub fn restart_ledger(
     let _lock = directory::lock(data)?;
     let mut store = PostgresStore::open(&settings.postgres)?;
     let state = store.state().map_err(OpenError::PostgresAway)?;
-    let lineage = state.lineage.ok_or(OpenError::NothingToGoOnFrom)?;
+    if state.lineage.is_none() {
+        return Err(OpenError::NothingToGoOnFrom);
+    }
     let mut journal = RedisJournal::open(&settings.redis, &catalogue.city.id, data)?;
+    if journal.state()?.lineage.is_some() {
+        return Err(OpenError::Redis(redis::OpenError::Begun));
+    }
+    // The database first: where this ends in between, the Redis is still empty, and it is begun
+    // again.
+    let lineage = Lineage::random()?;
+    store.begin_anew(lineage).map_err(OpenError::PostgresAway)?;
     journal.begin_at(lineage, state.watermark, state.watermark_at)?;
     Ok(state.watermark)
 }

@@ -9,7 +9,6 @@ use std::fs::{self, File};
 use std::path::Path;
 
 use morgenruh_engine::rules::catalogue::Catalogue;
-use morgenruh_engine::rules::record::Position;
 use morgenruh_engine::shell::directory::{self, LockError};
 use morgenruh_engine::shell::drain::{Away, Placed, Store, StoreError};
 use morgenruh_engine::shell::sqlite::{self, Departure, HistoryError};
@@ -47,11 +46,6 @@ pub enum MigrateError {
     Randomness(#[from] getrandom::Error),
     #[error("the {0} is not empty, and what is there is not from this move")]
     NotEmpty(&'static str),
-    #[error(
-        "the Redis was begun behind fact {} of this move, which has {}: empty both servers, and \
-         start the move again", begun.0, newest.0
-    )]
-    BegunTooEarly { begun: Position, newest: Position },
 }
 
 /// Moves the facts of the embedded ledger in `from` to the servers; `data` is the directory that
@@ -76,10 +70,6 @@ pub fn migrate(
     let stream = journal.state()?;
     if stream.lineage.is_some_and(|theirs| theirs != lineage) {
         return Err(MigrateError::NotEmpty("Redis"));
-    }
-    if stream.lineage.is_some() && stream.newest < newest {
-        let begun = stream.newest;
-        return Err(MigrateError::BegunTooEarly { begun, newest });
     }
     let state = store.state()?;
     if state.lineage.is_some_and(|theirs| theirs != lineage) {

@@ -42,6 +42,7 @@ pub use schema::SCHEMA_VERSION;
 
 const STATE: &str = include_str!("sql/state.sql");
 const BEGIN: &str = "INSERT INTO meta (key, value) VALUES ('lineage', $1) ON CONFLICT DO NOTHING";
+const BEGIN_ANEW: &str = "UPDATE meta SET value = $1 WHERE key = 'lineage'";
 
 /// Where the server is, and how long it is waited for.
 #[derive(Clone, Debug)]
@@ -153,6 +154,16 @@ impl PostgresStore {
             return Ok(());
         }
         Err(Away("the database belongs to another ledger".into()))
+    }
+
+    /// Marks the store as one that goes on with another ledger.
+    ///
+    /// # Errors
+    /// [`Away`]
+    pub fn begin_anew(&mut self, lineage: Lineage) -> Result<(), Away> {
+        let begin = |session: &mut Session| session.execute(BEGIN_ANEW, &[&lineage.to_string()]);
+        self.link.with(begin).map_err(Fault::into_away)?;
+        Ok(())
     }
 
     /// Reads what an engine goes on from; `progress` is told the number of bookings now and then.

@@ -201,6 +201,16 @@ fn a_redis_from_an_older_copy_is_refused() {
     stopped(&mut place, |redis| replace(&appendonly(redis), &older));
     place.servers.redis.command(&["FLUSHALL"]);
     assert_eq!(place.restart_ledger().unwrap(), Position(6));
+    // Should it be found again, it has no say any more.
+    let begun = scratch();
+    stopped(&mut place, |redis| {
+        replace(begun.path(), &appendonly(redis));
+        replace(&appendonly(redis), &own);
+    });
+    assert_eq!(disagreement(&place), Disagreement::Strangers);
+    stopped(&mut place, |redis| {
+        replace(&appendonly(redis), begun.path())
+    });
     let service = Service::start(&place).unwrap();
     assert_eq!(service.found, 3);
     service.book([30]);
