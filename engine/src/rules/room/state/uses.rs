@@ -2,6 +2,7 @@
 
 use super::super::fact::RoomFact;
 use super::{PassUse, Room, SpendRefusal};
+use crate::rules::catalogue::RoomPolicy;
 use crate::rules::ids::{Digest, ReservationId};
 use crate::rules::time::UnixMillis;
 
@@ -114,10 +115,14 @@ impl Room {
         Some(fact)
     }
 
-    /// Whether staff may call this ticket out of its turn.
+    /// Whether staff may call this ticket out of its turn: it is one that waits, and not for a
+    /// lottery, in which nobody chooses.
     pub fn may_prefer(&self, seq: u32) -> bool {
         seq < self.given
+            && self.plan.terms.policy == RoomPolicy::Line
             && self.ended.is_none()
+            && !self.left.contains(seq)
+            && !self.is_spent(seq)
             && self.preferred.len() < PREFERRED_MAX
             && !self.preferred.contains(&seq)
     }
