@@ -148,7 +148,7 @@ impl<C: Clock> Limits<C> {
         Ok(Some(standing.or_if_less(wide)))
     }
 
-    /// Counts one hold or booking that is asked for with a pass, whatever its address.
+    /// Counts one hold that is asked for with a pass, whatever its address.
     ///
     /// # Errors
     /// [`Refused`]
