@@ -34,6 +34,8 @@ pub use service::{Availability, Holds, Kind, Ledger, Server};
 
 /// What the name of every variable of ours begins with.
 pub const PREFIX: &str = "MORGENRUH_";
+/// The level of the log.
+pub const LOG: &str = "MORGENRUH_LOG";
 /// The password for Redis.
 pub const REDIS_PASSWORD: &str = "MORGENRUH_REDIS_PASSWORD";
 /// The password for PostgreSQL.
@@ -47,7 +49,7 @@ pub const WEBHOOKS_SECRETS: &str = "MORGENRUH_WEBHOOKS_SECRETS";
 pub const OTHER_VARIABLES: [&str; 7] = [
     "MORGENRUH_CONFIG",
     "MORGENRUH_DATA",
-    "MORGENRUH_LOG",
+    LOG,
     REDIS_PASSWORD,
     POSTGRES_PASSWORD,
     MAIL_PASSWORD,

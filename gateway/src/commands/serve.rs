@@ -1,6 +1,7 @@
 //! `morgenruh serve`: from the configuration to a running service and back down in good order.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fmt::Write;
 use std::io::IsTerminal;
 use std::net::SocketAddr;
@@ -18,6 +19,7 @@ use morgenruh_engine::shell::sqlite;
 use morgenruh_engine::shell::vital::spawn_vital;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
+use tracing_subscriber::filter::LevelFilter;
 
 use super::configuration::{ConfigurationError, configuration};
 use crate::app::{App, AppState};
@@ -35,7 +37,7 @@ use crate::proof_of_work::Challenges;
 use crate::rooms::Documents;
 use crate::router;
 use crate::service_keys::ServiceKeys;
-use crate::settings::{Kind, Settings};
+use crate::settings::{Kind, LOG, Settings};
 use crate::texts;
 use crate::traffic::Traffic;
 use crate::{beacon, clock, clockwork, outbox};
@@ -59,6 +61,8 @@ pub struct Options {
 /// Why the service did not start.
 #[derive(Debug, thiserror::Error)]
 enum StartError {
+    #[error("{LOG}: {0:?} is none of error, warn, info, debug")]
+    Log(OsString),
     #[error(transparent)]
     Configuration(#[from] ConfigurationError),
     #[error("the file of service keys {0}: {1}")]
@@ -81,20 +85,33 @@ enum StartError {
 
 /// Runs the service until it is told to stop.
 pub fn serve(options: Options) -> ExitCode {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("MORGENRUH_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let level = log_level();
     tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_max_level(*level.as_ref().unwrap_or(&LevelFilter::INFO))
         .with_target(false)
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .init();
-    match run(&options) {
+    match level.and_then(|_| run(&options)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error}");
             ExitCode::from(2)
         }
+    }
+}
+
+/// The level of the log that the environment names.
+fn log_level() -> Result<LevelFilter, StartError> {
+    match std::env::var_os(LOG) {
+        None => Ok(LevelFilter::INFO),
+        Some(level) => match level.to_str() {
+            Some("error") => Ok(LevelFilter::ERROR),
+            Some("warn") => Ok(LevelFilter::WARN),
+            Some("info") => Ok(LevelFilter::INFO),
+            Some("debug") => Ok(LevelFilter::DEBUG),
+            _ => Err(StartError::Log(level)),
+        },
     }
 }
 

@@ -98,6 +98,20 @@ fn every_mistake_of_a_city_is_told_at_once() {
     );
 }
 
+/// A word that is no level would leave the log silent.
+#[test]
+fn a_level_of_the_log_that_there_is_not() {
+    let dir = tempdir().unwrap();
+    let mut command = program();
+    command.args(["serve", "--config", DUESSELDORF, "--data"]);
+    command.arg(dir.path().join("data"));
+    command.env("MORGENRUH_LOG", "warning");
+    let (code, log) = output_of(command);
+    assert_eq!(code, Some(2), "{log}");
+    let said = "MORGENRUH_LOG: \"warning\" is none of error, warn, info, debug";
+    assert!(log.contains(said), "{log}");
+}
+
 #[test]
 fn a_folder_that_is_not_there() {
     let dir = tempdir().unwrap();
