@@ -28,6 +28,9 @@ use crate::texts;
 
 /// Races that the search for the earliest seat may lose before it gives up.
 const EARLIEST_TRIES_MAX: usize = 64;
+/// Starts passed over because only a pass opens them: a few days of all offices.
+const EARLIEST_BARRED_MAX: usize = 10_000;
+
 /// Reserve a seat.
 ///
 /// Either at an office and start, or the earliest that suits. The answer's `token` is the right to
@@ -41,7 +44,8 @@ const EARLIEST_TRIES_MAX: usize = 64;
         (status = 201, body = Hold),
         (status = 403, description = "pass-required, pass-invalid, pass-ended",
          body = morgenruh_wire::Problem, content_type = "application/problem+json"),
-        (status = 409, description = "slot-taken (with alternatives), not-released, nothing-free",
+        (status = 409, description = "slot-taken (with alternatives), not-released, nothing-free, \
+                      holds-max",
          body = morgenruh_wire::Problem, content_type = "application/problem+json"),
         (status = 422, body = morgenruh_wire::Problem, content_type = "application/problem+json"),
         (status = 429, description = "rate-limited: come back after Retry-After",
@@ -238,7 +242,7 @@ fn earliest(
         .iter()
         .map(|(office, _)| app.engine.horizon(now, catalogue.office(*office)));
     let last = last.max().ok_or_else(nothing)?;
-    let (mut tries, mut guarded) = (0, None);
+    let (mut tries, mut barred, mut guarded) = (0, 0, None);
     for date in app.engine.date_of(now).series(jiff::Span::new().days(1)) {
         if date > last {
             return Err(none(guarded));
@@ -252,11 +256,11 @@ fn earliest(
                 Err(HoldError::Pass(reason)) => return Err(no_pass(reason)),
                 Err(HoldError::Refused(HoldRefusal::PassRequired { room })) => {
                     guarded = Some(room);
-                    tries += 1;
+                    barred += 1;
                 }
                 Err(_) => tries += 1,
             }
-            if tries >= EARLIEST_TRIES_MAX {
+            if tries >= EARLIEST_TRIES_MAX || barred >= EARLIEST_BARRED_MAX {
                 return Err(none(guarded));
             }
         }
