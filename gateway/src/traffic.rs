@@ -19,7 +19,7 @@ use prometheus_client::metrics::histogram::Histogram;
 const DURATIONS_S: [f64; 14] = [
     0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0,
 ];
-const METHODS: [&str; 5] = ["GET", "HEAD", "POST", "DELETE", "other"];
+const METHODS: [&str; 6] = ["GET", "HEAD", "POST", "PATCH", "DELETE", "other"];
 const CLASSES: [&str; 5] = ["2xx", "3xx", "4xx", "5xx", "other"];
 /// The route of what no route matches.
 const NO_ROUTE: &str = "none";

@@ -105,6 +105,9 @@ fn parse(app: &App, caller: Caller, now: UnixMillis, query: &str) -> Result<Ques
     let asked = needs::services(app.catalogue(), &services)?;
 
     let today = app.engine.date_of(now);
+    if from.zip(to).is_some_and(|(from, to)| to < from) {
+        return Err(bad("to", "The last day is before the first one."));
+    }
     let from = from.map_or(today, |from: Date| from.max(today));
     let days = |count: u16| jiff::Span::new().days(i64::from(count) - 1);
     let limits = &app.settings.availability;

@@ -60,6 +60,8 @@ impl IntoResponse for Acknowledged {
     request_body = BookingRequest,
     responses(
         (status = 201, body = morgenruh_wire::Booking),
+        (status = 403, description = "pass-ended: its ticket has become a booking or a wish",
+         body = morgenruh_wire::Problem, content_type = "application/problem+json"),
         (status = 404, description = "hold-unknown",
          body = morgenruh_wire::Problem, content_type = "application/problem+json"),
         (status = 409, description = "hold-expired, hold-used, booked-before",
@@ -150,7 +152,7 @@ fn not_confirmed(error: ConfirmError) -> ApiError {
         ),
         ConfirmError::PassSpent => ApiError::new(
             Kind::PassEnded,
-            "It has become a booking with another hold.",
+            "Its ticket has become a booking or a wish.",
         ),
         ConfirmError::LedgerAway => ledger_away("Your hold is kept; try again in a moment."),
     }

@@ -42,7 +42,8 @@ pub(crate) use show::{outlook, view, windows};
 #[utoipa::path(
     post, path = "/wishes", operation_id = "lay_wish", tag = "Wishes",
     params(("Idempotency-Key" = Option<String>, Header,
-            description = "The same key with the same body gets the same answer")),
+            description = "The same key with the same body gets the same answer, until the service \
+                           restarts")),
     request_body = wire::WishRequest,
     responses(
         (status = 201, body = wire::Wish),
@@ -229,8 +230,8 @@ pub(crate) async fn look(
 /// Change a wish.
 ///
 /// Whoever takes less than before keeps the place; whoever takes more begins anew, because others
-/// have waited for exactly that. `place.kept` says which. While an offer is open nothing changes:
-/// answer it first.
+/// have waited for exactly that. `place.kept` says which. While an offer is open or
+/// the lottery of its waiting room is being held nothing changes: answer it first, or wait.
 #[utoipa::path(
     patch, path = "/wishes/{id}", operation_id = "change_wish", tag = "Wishes",
     params(("id" = String, Path, description = "The wish's id")),
@@ -363,7 +364,8 @@ fn refused(error: WishError) -> ApiError {
         WishError::Over(_) => ApiError::new(Kind::WishOver, "It has ended."),
         WishError::Pending => ApiError::new(
             Kind::WishPending,
-            "An offer is open or an answer is being written: look at the wish.",
+            "An offer is open, an answer is being written, or the lottery of its waiting room is \
+             being held: look at the wish.",
         ),
         WishError::TooMany => ApiError::new(
             Kind::WishesExhausted,

@@ -35,6 +35,7 @@ fn queries_that_are_not_understood() {
             "services=pass&to=10000-01-01",
         ],
     );
+    refuse(Some("to"), &["services=pass&from=2026-12-10&to=2026-12-01"]);
     refuse(Some("sort"), &["services=pass&sort=asc"]);
 }
 
