@@ -1,6 +1,7 @@
 //! Behind a real nginx, with the configuration that this project hands out: what it asks of the
 //! service, and what it lets through.
 
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -86,6 +87,15 @@ impl Nginx {
             connect(at).ok()
         });
         nginx
+    }
+
+    /// All that it has written about what was asked.
+    fn logs(&self) -> String {
+        let files = std::fs::read_dir(self.dir.path()).unwrap();
+        let files = files.map(|file| file.unwrap().path());
+        let logs = files.filter(|path| path.extension().is_some_and(|it| it == "log"));
+        logs.map(|path| std::fs::read_to_string(path).unwrap())
+            .collect()
     }
 
     fn log(&self) -> String {
@@ -180,6 +190,63 @@ fn a_cache_multiplies_the_document_of_a_room() {
     let home = service.stop();
     Request::get(&path).send(nginx.at).unwrap().expect(200);
     drop(home);
+}
+
+/// Also of what goes wrong: its address has the secret as well.
+#[test]
+fn no_log_has_what_was_asked() {
+    let service = town("").start_demo(3_600);
+    let caching = Nginx::start(CACHING, free_address(), &service, free_address());
+    let guarding = Nginx::start(GUARDING, free_address(), &service, free_address());
+    drop(service.stop());
+    for path in [
+        "/wunsch/1/the-secret",
+        "/termin/1/the-secret/absagen",
+        "/warteraum/raum/weiter/the-secret",
+    ] {
+        Request::get(path).send(caching.at).unwrap().expect(502);
+        let answer = Request::get(path).send(guarding.at).unwrap();
+        assert!(answer.status >= 500, "{}", answer.status);
+    }
+    for nginx in [caching, guarding] {
+        let logs = nginx.logs();
+        assert!(!logs.contains("the-secret"), "{logs}");
+    }
+}
+
+/// Whoever follows a room hears of it at once.
+#[test]
+fn events_are_not_kept_back() {
+    let service = town("").start_demo(3_600);
+    let mut visitor = Visitor::of(&service);
+    let configurations = [CACHING, GUARDING];
+    let nginxes =
+        configurations.map(|it| Nginx::start(it, free_address(), &service, free_address()));
+    let path = format!("/api/v1/rooms/{}/events", visitor.room);
+    let mut streams = nginxes.each_ref().map(|nginx| {
+        let mut stream = connect(nginx.at).unwrap();
+        let request = Request::get(&path).head();
+        stream.write_all(request.as_bytes()).unwrap();
+        stream
+    });
+    for stream in &mut streams {
+        until(stream, "\"tickets\":0");
+    }
+    visitor.form("ticket");
+    for stream in &mut streams {
+        until(stream, "\"tickets\":1");
+    }
+}
+
+/// Reads until this was said.
+#[track_caller]
+fn until(stream: &mut impl Read, words: &str) {
+    let (mut heard, mut part) = (Vec::new(), [0; 4096]);
+    while !String::from_utf8_lossy(&heard).contains(words) {
+        let length = stream.read(&mut part).expect("nginx passes it on");
+        assert!(length > 0, "{}", String::from_utf8_lossy(&heard));
+        heard.extend_from_slice(&part[..length]);
+    }
 }
 
 /// In front of software that knows nothing of us.
