@@ -243,6 +243,14 @@ fn read(documents: [Option<&Document>; 3], report: &Report) -> Settings {
         postgres: finished(&in_section("postgres"), Postgres::read),
         store: finished(&in_section("store"), Store::read),
     };
+    if settings.ledger.ack_timeout_ms >= settings.server.request_timeout_ms {
+        let ledger = in_section("ledger");
+        let layers = Layers(ledger.iter().collect());
+        layers.fault(
+            "ack_timeout_ms",
+            "is not less than request_timeout_ms of [server]",
+        );
+    }
     file.iter().for_each(Section::finish);
     settings
 }

@@ -16,6 +16,9 @@ const SLACK: Duration = Duration::from_secs(4);
 const DRIBBLE: Duration = Duration::from_millis(50);
 
 const SERVER: &str = "
+[ledger]
+ack_timeout_ms = 500
+
 [server]
 connections_max = 16
 header_timeout_ms = 400
