@@ -122,7 +122,8 @@ pub(crate) async fn offer(
     };
     let own = visit.ticket.as_ref().map(|(own, _)| own.id);
     if own == Some(offered.id) {
-        return Ok(kept(&app, &visit, &text));
+        // Nothing changes: its pass is still in this browser.
+        return Ok(back(&visit, []));
     }
     let number = |seq: u32| visit.language.number(seq.saturating_add(1));
     let note = Note::Offered {
