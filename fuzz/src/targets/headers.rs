@@ -48,10 +48,13 @@ fn with_headers(town: &Town, data: &[u8]) -> Verdict {
         booking_seen |= path == booking && answer.status == StatusCode::OK;
         if answer.status == StatusCode::NOT_MODIFIED {
             assert!(answer.body.is_empty());
-            assert_eq!(
-                headers.get(header::IF_NONE_MATCH),
-                answer.headers.get(header::ETAG)
-            );
+            let text = |value: Option<&HeaderValue>| {
+                let text = value.and_then(|it| it.to_str().ok());
+                text.unwrap_or_default().trim().to_owned()
+            };
+            let asked = text(headers.get(header::IF_NONE_MATCH));
+            let tag = text(answer.headers.get(header::ETAG));
+            assert!(asked == "*" || asked.contains(&tag), "{asked}, {tag}");
         }
     }
     town.audit();
