@@ -260,7 +260,7 @@ fn a_cancelled_seat_goes_to_the_first_wish_that_fits() {
     hallway.tick();
     let offer = hallway.offer(first);
     assert_eq!(offer.start, clock(TUESDAY, 8, 20).0);
-    assert_eq!(offer.deadline, hallway.now.0 + 2 * 24 * 60 * 60_000);
+    assert_eq!(offer.deadline, hallway.now.0 + 24 * 60 * 60_000);
     for waiting in [other, second] {
         assert_eq!(hallway.standing(waiting), Standing::Waiting);
     }

@@ -120,6 +120,8 @@ mod tests {
 
     use crate::settings::Settings;
 
+    const LONG: &str = "answer_minutes_far = 10080\nanswer_minutes_distant = 10080";
+
     #[test]
     fn nobody_is_promised_more_time_than_there_is() {
         for (file, notice_minutes, least) in [
@@ -128,8 +130,9 @@ mod tests {
             ("", 36 * 60, 12 * 60),
             ("", 10_000, 15),
             ("answer_minutes_distant = 600", 0, 600),
-            ("answer_minutes_far = 10080", 0, 48 * 60),
-            ("answer_minutes_far = 10080", 60, 47 * 60),
+            ("answer_minutes_far = 10080", 0, 24 * 60),
+            (LONG, 0, 48 * 60),
+            (LONG, 60, 47 * 60),
             ("near_hours = 25", 0, 24 * 60),
             ("near_hours = 24", 0, 30),
             ("near_hours = 1\nanswer_minutes_same_day = 90", 0, 60),

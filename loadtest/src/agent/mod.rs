@@ -43,6 +43,10 @@ use crate::measure::Call;
 pub use crate::morning::RunError;
 use crate::service::{Program, beside_us};
 
+/// Time to answer an offer of a seat that is a week away, in minutes.
+const DISTANT: &str = "MORGENRUH_AGENT_ANSWER_MINUTES_DISTANT";
+const TWO_DAYS: u32 = 2 * 24 * 60;
+
 /// How long an answer is waited for, in seconds.
 const ANSWER_WITHIN_S: u64 = 20;
 
@@ -89,7 +93,8 @@ pub async fn run(options: AgentOptions) -> Result<Report, RunError> {
         data: folder.path().join("data"),
         log: folder.path().join("log"),
         arguments: vec!["--clock-speed".to_owned(), options.speed.to_string()],
-        environment: Vec::new(),
+        // As Düsseldorf gives them, and as the procedure by hand does.
+        environment: vec![(DISTANT, TWO_DAYS.to_string())],
     };
     let report = play(&options, &program).await?;
     folder.leave(report.verdict.promises_kept);

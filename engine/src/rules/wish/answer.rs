@@ -36,7 +36,7 @@ pub struct AnswerTerms {
 impl Default for AnswerTerms {
     fn default() -> AnswerTerms {
         AnswerTerms {
-            distant: Millis::from_minutes(2 * 24 * 60),
+            distant: Millis::from_minutes(24 * 60),
             distant_from: Millis::from_minutes(7 * 24 * 60),
             far: Millis::from_minutes(24 * 60),
             near: Millis::from_minutes(2 * 60),
@@ -188,11 +188,6 @@ mod tests {
         asked(
             "2026-12-01T10:00",
             "2026-12-20T09:00",
-            Some("2026-12-03T10:00"),
-        );
-        asked(
-            "2026-12-01T10:00",
-            "2026-12-08T09:59",
             Some("2026-12-02T10:00"),
         );
         asked(
@@ -210,6 +205,22 @@ mod tests {
             "2026-12-01T15:00",
             Some("2026-12-01T10:30"),
         );
+    }
+
+    #[test]
+    fn what_is_distant_can_wait_longer() {
+        let terms = AnswerTerms {
+            distant: Millis::from_minutes(2 * 24 * 60),
+            ..AnswerTerms::default()
+        };
+        let now = "2026-12-01T10:00";
+        for (start, deadline) in [
+            ("2026-12-08T10:00", "2026-12-03T10:00"),
+            ("2026-12-08T09:59", "2026-12-02T10:00"),
+        ] {
+            let found = terms.deadline(&berlin(), at(now), at(start), at(start));
+            assert_eq!(found, Some(at(deadline)));
+        }
     }
 
     #[test]
